@@ -1,0 +1,1 @@
+"""AgeTrans: a photograph in, the same person at any age out."""
