@@ -1,0 +1,10 @@
+"""Faces in pictures: find them, frame them, cut them out, put them back. Knows nothing of models."""
+
+from __future__ import annotations
+
+from agetrans.faces.face import Face, FaceNotFound, choose_face
+from agetrans.faces.finder import find_faces
+from agetrans.faces.framing import framing_matrix, similarity
+from agetrans.faces.warping import warp
+
+__all__ = ["Face", "FaceNotFound", "choose_face", "find_faces", "framing_matrix", "similarity", "warp"]

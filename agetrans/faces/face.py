@@ -1,0 +1,67 @@
+"""What a found face is, and choosing among several."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+class FaceNotFound(ValueError):
+    """No face in the picture, or not the one that was asked for. The message says what to try."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Face:
+    """One face in a picture. A pixel's centre has integer coordinates; x goes right, y goes down.
+
+    Attributes:
+        box: x, y, width and height of the face in pixels; may reach beyond the picture.
+        points: `(5, 2)` float64: eye, eye, nose tip, mouth corner, mouth corner, each pair in the order seen in
+            the picture, left first.
+        score: How sure the finder is, in [0, 1].
+    """
+
+    box: tuple[float, float, float, float]
+    points: npt.NDArray[np.float64]
+    score: float
+
+    @property
+    def area(self) -> float:
+        """Box area in square pixels."""
+        return self.box[2] * self.box[3]
+
+
+def choose_face(faces: Sequence[Face], which: str | int = "largest") -> list[Face]:
+    """Picks the faces that the user asked for.
+
+    Args:
+        faces: Faces, largest first, as `find_faces` returns them.
+        which: "largest", "all", or an index from 0 (the largest) upwards; digits as text are an index as well.
+
+    Returns:
+        The chosen faces: one, or with "all" every one, in the order of `faces`.
+
+    Raises:
+        FaceNotFound: `faces` is empty or has no face of that index.
+        ValueError: `which` is none of the above.
+    """
+    if not (which in ("largest", "all") or isinstance(which, int) or which.isdecimal()):
+        raise ValueError(f"Which face? Say 'largest', 'all' or a number from 0 upwards. Received: {which!r}")
+    if not faces:
+        raise FaceNotFound(
+            "No face was found in this picture. Try one where a face is upright, looks roughly into the camera, is "
+            "not covered and at least 20 pixels wide."
+        )
+    if which == "all":
+        return list(faces)
+    index = 0 if which == "largest" else int(which)
+    if not 0 <= index < len(faces):
+        plural = "face was" if len(faces) == 1 else "faces were"
+        raise FaceNotFound(
+            f"Face {index} was asked for, but {len(faces)} {plural} found: choose 0"
+            + (f" to {len(faces) - 1}, the largest first." if len(faces) > 1 else ".")
+        )
+    return [faces[index]]

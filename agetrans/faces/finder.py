@@ -1,0 +1,120 @@
+"""Finding faces: MTCNN's cascade over a pyramid of a scaled picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from agetrans.faces import mtcnn
+from agetrans.faces.face import Face
+
+Boxes = npt.NDArray[np.float64]  # (N, 4): left, top, right, bottom; edges, so the first pixel covers 0 to 1
+
+WORKING_SIDE = 1024
+SMALLEST_FACE = 24
+PYRAMID_STEP = 0.709
+PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.8
+
+
+def find_faces(picture: npt.NDArray[np.uint8]) -> list[Face]:
+    """Finds the faces of a picture.
+
+    Args:
+        picture: `(H, W, 3)` uint8, RGB.
+
+    Returns:
+        Faces, largest first; empty where there are none.
+    """
+    height, width = picture.shape[:2]
+    scale = min(1.0, WORKING_SIDE / max(height, width))
+    small = picture
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    image = (small.astype(np.float32) - 127.5) / 128
+    boxes = _proposals(image)
+    for network, size, threshold in ((mtcnn.refine, mtcnn.REFINE_SIZE, REFINE_THRESHOLD),):
+        if not len(boxes):
+            return []
+        scores, offsets = network(_patches(image, boxes, size))
+        keep = scores > threshold
+        boxes = _move(boxes[keep], offsets[keep])
+        kept = _suppress(boxes, scores[keep], 0.7)
+        boxes = _square(boxes[kept])
+    if not len(boxes):
+        return []
+    scores, offsets, points = mtcnn.describe(_patches(image, boxes, mtcnn.OUTPUT_SIZE))
+    keep = scores > OUTPUT_THRESHOLD
+    boxes, scores, offsets, points = boxes[keep], scores[keep], offsets[keep], points[keep]
+    places = boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])
+    boxes = _move(boxes, offsets)
+    to_picture = np.array([width / image.shape[1], height / image.shape[0]])
+    faces = []
+    for i in _suppress(boxes, scores, 0.7, of_smaller=True):
+        corner, far = boxes[i, :2] * to_picture - 0.5, boxes[i, 2:] * to_picture - 0.5
+        box = (float(corner[0]), float(corner[1]), *(float(n) for n in far - corner))
+        faces.append(Face(box=box, points=places[i] * to_picture - 0.5, score=float(scores[i])))
+    return sorted(faces, key=lambda face: -face.area)
+
+
+def _proposals(image: npt.NDArray[np.float32]) -> Boxes:
+    height, width = image.shape[:2]
+    scale = mtcnn.PROPOSAL_CELL / SMALLEST_FACE
+    found_boxes, found_scores = [np.empty((0, 4))], [np.empty(0)]
+    while min(height, width) * scale >= mtcnn.PROPOSAL_CELL:
+        size = (round(width * scale), round(height * scale))
+        scores, offsets = mtcnn.propose(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        rows, columns = np.nonzero(scores > PROPOSAL_THRESHOLD)
+        corners = np.stack([columns, rows], axis=1) * float(mtcnn.PROPOSAL_STRIDE)
+        cells = np.concatenate([corners, corners + mtcnn.PROPOSAL_CELL], axis=1)
+        boxes = _move(cells, offsets[rows, columns]) * np.tile([width / size[0], height / size[1]], 2)
+        kept = _suppress(boxes, scores[rows, columns], 0.5)
+        found_boxes.append(boxes[kept])
+        found_scores.append(scores[rows, columns][kept])
+        scale *= PYRAMID_STEP
+    boxes = np.concatenate(found_boxes)
+    return _square(boxes[_suppress(boxes, np.concatenate(found_scores), 0.7)])
+
+
+def _move(boxes: Boxes, offsets: npt.NDArray[np.float32]) -> Boxes:
+    return boxes + offsets * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+
+
+def _square(boxes: Boxes) -> Boxes:
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def _suppress(boxes: Boxes, scores: npt.NDArray, overlap: float, of_smaller: bool = False) -> list[int]:
+    """Non-maximum suppression: indices of the boxes to keep, best first."""
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    order = np.argsort(-scores, kind="stable")
+    kept = []
+    while len(order):
+        best, rest = order[0], order[1:]
+        kept.append(int(best))
+        sides = np.minimum(boxes[best, 2:], boxes[rest, 2:]) - np.maximum(boxes[best, :2], boxes[rest, :2])
+        shared = np.prod(np.maximum(sides, 0), axis=1)
+        whole = np.minimum(areas[best], areas[rest]) if of_smaller else areas[best] + areas[rest] - shared
+        order = rest[shared <= overlap * whole]
+    return kept
+
+
+def _patches(image: npt.NDArray[np.float32], boxes: Boxes, size: int) -> npt.NDArray[np.float32]:
+    """Cuts square boxes out, `(N, size, size, 3)`; mean grey outside the picture."""
+    height, width = image.shape[:2]
+    patches = np.zeros((len(boxes), size, size, 3), np.float32)
+    for patch, box in zip(patches, boxes, strict=True):
+        left, top, right, bottom = (round(float(n)) for n in box)
+        if right - left < 1 or bottom - top < 1:
+            continue
+        inside = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
+        if not inside.size:
+            continue
+        around = [max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0)]
+        whole = cv2.copyMakeBorder(inside, *around, cv2.BORDER_CONSTANT) if any(around) else inside
+        area = right - left > size
+        patch[:] = cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+    return patches
