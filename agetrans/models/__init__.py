@@ -1,0 +1,1 @@
+"""Generators and their parts: Keras layers only, no files."""

@@ -1,0 +1,1 @@
+"""Trainers, schedules, presets, and the one seam between backends."""
