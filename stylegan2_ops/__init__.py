@@ -1,8 +1,9 @@
-"""StyleGAN2's layers on `keras.ops`, channels last: for the TensorFlow and the PyTorch backend of Keras 3.
+"""StyleGAN2's layers on `keras.ops`, channels last, for the TensorFlow and the PyTorch backend of Keras 3.
 
-After Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), with the depthwise-separable
-convolution and the Haar resampling of Belousov, "MobileStyleGAN" (2021). Nothing here is compiled: every function
-is an ordinary composition of Keras operations, so gradients of gradients (R1, path length) come by themselves.
+After Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), with the
+depthwise-separable convolution and the Haar resampling of Belousov, "MobileStyleGAN" (2021). Nothing here is
+compiled: every function is an ordinary composition of Keras operations, so gradients of gradients (R1, path
+length) come by themselves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The activation of every StyleGAN2 layer, and the number formats that layers compute in."""
+"""The activation of every StyleGAN2 layer, and the number format of small tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GAIN = math.sqrt(2.0)
 
 
 def scaled_leaky_relu(x: Any) -> Any:
-    """sqrt(2) * leaky_relu(x, 0.2): keeps the variance of a standard-normal input near one.
+    """sqrt(2) * leaky_relu(x, 0.2): keeps the mean square of a standard-normal input near one.
 
     Args:
         x: Tensor of any shape.
@@ -23,24 +23,26 @@ def scaled_leaky_relu(x: Any) -> Any:
     return ops.leaky_relu(x * GAIN, negative_slope=NEGATIVE_SLOPE)
 
 
-def activate(x: Any, activation: str | None) -> Any:
-    """Applies one of the activations that the equalised layers know by name."""
-    return scaled_leaky_relu(x) if activation == "scaled_leaky_relu" else x
+def activation_gain(activation: str | None) -> float:
+    """The gain that a layer folds into its kernel and bias before `activate`.
 
-
-def check_activation(activation: str | None) -> str | None:
-    """Returns `activation` if an equalised layer knows it.
+    leaky_relu(gain * x) = gain * leaky_relu(x), and kernel and bias are smaller than the activations.
 
     Raises:
-        ValueError: If it is neither None nor "scaled_leaky_relu".
+        ValueError: If the activation is neither None nor "scaled_leaky_relu".
     """
     if activation not in (None, "scaled_leaky_relu"):
         raise ValueError(
             f"activation must be None or 'scaled_leaky_relu'. Received: activation={activation!r}"
         )
-    return activation
+    return 1.0 if activation is None else GAIN
+
+
+def activate(x: Any, activation: str | None) -> Any:
+    """Applies an activation by name, its gain excepted: see `activation_gain`."""
+    return x if activation is None else ops.leaky_relu(x, negative_slope=NEGATIVE_SLOPE)
 
 
 def at_least_float32(dtype: str) -> str:
-    """The format for small tensors whose rounding would reach every pixel: styles, demodulation, filters."""
+    """The format of small tensors whose rounding would reach every pixel, such as styles."""
     return backend.result_type(dtype, "float32")

@@ -1,4 +1,4 @@
-"""Equalised dense and convolution layers: weights of unit variance, scaled when used."""
+"""Equalised dense and convolution layers: weights of unit variance, scaled when they are used."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from stylegan2_ops.activation import activate, check_activation
+from stylegan2_ops.activation import activate, activation_gain
 from stylegan2_ops.resample import BINOMIAL_TAPS, blur_2d, downsample_2d
 
 
 class EqualizedDense(keras.layers.Layer):
-    """Dense layer with an equalised learning rate (Karras et al., "Progressive Growing of GANs", section 4.1).
+    """Dense layer with an equalised learning rate.
 
     The effective kernel is `kernel * learning_rate_multiplier / sqrt(inputs)`, the effective bias
-    `bias * learning_rate_multiplier`.
+    `bias * learning_rate_multiplier`: Karras et al., "Progressive Growing of GANs" (2018), section 4.1.
 
     Args:
         units: Number of outputs.
@@ -26,10 +26,10 @@ class EqualizedDense(keras.layers.Layer):
         use_bias: Whether a bias is added.
 
     Call arguments:
-        x: `(..., inputs)`.
+        x: `(B, inputs)`.
 
     Returns:
-        `(..., units)`.
+        `(B, units)`.
     """
 
     def __init__(
@@ -43,49 +43,49 @@ class EqualizedDense(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units = units
-        self.learning_rate_multiplier = learning_rate_multiplier
         self.bias_init = bias_init
-        self.activation = check_activation(activation)
+        self.activation = activation
         self.use_bias = use_bias
+        self.learning_rate_multiplier = learning_rate_multiplier
+        self.bias_gain = learning_rate_multiplier * activation_gain(activation)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        multiplier = self.learning_rate_multiplier
         inputs = input_shape[-1]
+        self.kernel_gain = self.bias_gain / math.sqrt(inputs)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(inputs, self.units),
-            initializer=keras.initializers.RandomNormal(stddev=1.0 / multiplier),
+            initializer=keras.initializers.RandomNormal(stddev=1.0 / self.learning_rate_multiplier),
             autocast=False,
         )
-        self.gain = multiplier / math.sqrt(inputs)
-        self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias",
                 shape=(self.units,),
-                initializer=keras.initializers.Constant(self.bias_init / multiplier),
+                initializer=keras.initializers.Constant(self.bias_init / self.learning_rate_multiplier),
                 autocast=False,
             )
 
     def call(self, x: Any) -> Any:
-        x = ops.matmul(x, ops.cast(self.kernel * self.gain, self.compute_dtype))
-        if self.bias is not None:
-            x = x + ops.cast(self.bias * self.learning_rate_multiplier, self.compute_dtype)
+        x = ops.matmul(x, ops.cast(self.kernel * self.kernel_gain, self.compute_dtype))
+        if self.use_bias:
+            x = x + ops.cast(self.bias * self.bias_gain, self.compute_dtype)
         return activate(x, self.activation)
 
 
 class EqualizedConv2D(keras.layers.Layer):
     """Convolution with an equalised learning rate, keeping or halving the size.
 
-    The effective kernel is `kernel / sqrt(inputs * kernel_size ** 2)`. "down" filters with (1, 3, 3, 1) before it keeps
-    every second sample.
+    The effective kernel is `kernel / sqrt(inputs * kernel_size ** 2)`. "down" filters with (1, 3, 3, 1) and
+    convolves with stride 2.
 
     Args:
         filters: Number of output channels.
         kernel_size: Odd side of the kernel.
         resample: None or "down".
         activation: None or "scaled_leaky_relu".
-        use_bias: Whether a bias is added (before the activation).
+        use_bias: Whether a bias is added, before the activation.
+        gain: Factor on the output, after the activation.
 
     Call arguments:
         x: `(B, H, W, inputs)`.
@@ -101,6 +101,7 @@ class EqualizedConv2D(keras.layers.Layer):
         resample: str | None = None,
         activation: str | None = None,
         use_bias: bool = True,
+        gain: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -109,38 +110,37 @@ class EqualizedConv2D(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = check_kernel_size(kernel_size)
         self.resample = resample
-        self.activation = check_activation(activation)
+        self.activation = activation
         self.use_bias = use_bias
+        self.gain = gain * activation_gain(activation)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         size, inputs = self.kernel_size, input_shape[-1]
+        self.kernel_gain = self.gain / math.sqrt(inputs * size * size)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(size, size, inputs, self.filters),
             initializer=keras.initializers.RandomNormal(stddev=1.0),
             autocast=False,
         )
-        self.gain = 1.0 / math.sqrt(inputs * size * size)
-        self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias", shape=(self.filters,), initializer="zeros", autocast=False
             )
 
     def call(self, x: Any) -> Any:
-        kernel = ops.cast(self.kernel * self.gain, self.compute_dtype)
-        x = (
-            downsampling_conv(x, kernel)
-            if self.resample == "down"
-            else ops.conv(x, kernel, 1, "same", "channels_last")
-        )
-        if self.bias is not None:
-            x = x + ops.cast(self.bias, self.compute_dtype)
+        kernel = ops.cast(self.kernel * self.kernel_gain, self.compute_dtype)
+        if self.resample == "down":
+            x = downsampling_conv(x, kernel)
+        else:
+            x = ops.conv(x, kernel, 1, "same", "channels_last")
+        if self.use_bias:
+            x = x + ops.cast(self.bias * self.gain, self.compute_dtype)
         return activate(x, self.activation)
 
 
 def check_kernel_size(kernel_size: int) -> int:
-    """Returns `kernel_size` if a convolution with it has a middle.
+    """Returns `kernel_size` if a kernel of that size has a middle.
 
     Raises:
         ValueError: If it is even or below one.
@@ -150,16 +150,15 @@ def check_kernel_size(kernel_size: int) -> int:
     return kernel_size
 
 
-def blur_padding_for_stride(kernel_size: int) -> tuple[int, int]:
-    """Zeros around the blur that comes before an unpadded convolution with stride 2, so that the size halves."""
+def blur_before_stride(x: Any, kernel_size: int) -> Any:
+    """The FIR filter padded so that an unpadded convolution with stride 2 after it halves the size."""
     excess = len(BINOMIAL_TAPS) - 2 + kernel_size - 1
-    return (excess + 1) // 2, excess // 2
+    return blur_2d(x, ((excess + 1) // 2, excess // 2))
 
 
 def downsampling_conv(x: Any, kernel: Any) -> Any:
-    """FIR filter, then a convolution with stride 2; kernel `(k, k, inputs, filters)`."""
+    """The FIR filter, then a convolution with stride 2; kernel `(k, k, inputs, filters)`."""
     if kernel.shape[0] == 1:
         # A 1x1 convolution reads only the samples that stay: filter those alone.
         return ops.conv(downsample_2d(x), kernel, 1, "valid", "channels_last")
-    x = blur_2d(x, blur_padding_for_stride(kernel.shape[0]))
-    return ops.conv(x, kernel, 2, "valid", "channels_last")
+    return ops.conv(blur_before_stride(x, kernel.shape[0]), kernel, 2, "valid", "channels_last")

@@ -12,14 +12,14 @@ from stylegan2_ops.activation import at_least_float32
 def minibatch_stddev(x: Any, group_size: int = 4, features: int = 1) -> Any:
     """Appends the standard deviation over groups of samples, averaged, as constant feature maps.
 
-    Karras et al., "Progressive Growing of GANs" (2018), section 3, in the grouped form of StyleGAN2. A batch makes
-    max(1, B // group_size) groups and sample i goes to group i modulo their number. Where B is a multiple of the
-    group size that is StyleGAN2's grouping; otherwise some groups hold a sample or two more; a smaller batch is one
-    group. A batch of one has no deviation: its maps are 1e-4 (the square root of the term that keeps the gradient
-    finite).
+    Karras et al., "Progressive Growing of GANs" (2018), section 3, in the grouped form of StyleGAN2. A batch
+    makes max(1, B // group_size) groups, and sample i belongs to group i modulo their number. Where B is a
+    multiple of the group size, that is StyleGAN2's grouping; otherwise the samples left over join the first
+    groups, and a batch smaller than the group size is one group. A batch of one has no deviation: its maps
+    are 1e-4, the square root of the term that keeps the gradient finite.
 
     Args:
-        x: `(B, H, W, C)`; B may be unknown in a graph.
+        x: `(B, H, W, C)`; B may be unknown while a graph is built.
         group_size: Samples a group.
         features: Number of maps; each averages C / features neighbouring channels.
 
@@ -27,7 +27,7 @@ def minibatch_stddev(x: Any, group_size: int = 4, features: int = 1) -> Any:
         `(B, H, W, C + features)`, dtype of x.
 
     Raises:
-        ValueError: If the channels cannot be divided among the features.
+        ValueError: If the channels cannot be divided evenly among the features.
     """
     height, width, channels = x.shape[1:]
     if channels % features:
@@ -35,18 +35,14 @@ def minibatch_stddev(x: Any, group_size: int = 4, features: int = 1) -> Any:
     batch = ops.shape(x)[0]
     dtype = at_least_float32(x.dtype)
     groups = ops.maximum(1, batch // group_size)
-    sample = ops.arange(batch)
-    member = ops.cast(
-        ops.expand_dims(sample % groups, 1) == ops.expand_dims(ops.arange(groups), 0), dtype
-    )  # (B, groups)
-    share = ops.transpose(
-        member / ops.sum(member, axis=0, keepdims=True)
-    )  # (groups, B): mean over each group
+    of_group = ops.expand_dims(ops.arange(batch) % groups, 1) == ops.expand_dims(ops.arange(groups), 0)
+    member = ops.cast(of_group, dtype)  # (B, groups), one-hot
+    average = ops.transpose(member / ops.sum(member, axis=0, keepdims=True))  # (groups, B)
 
     flat = ops.cast(ops.reshape(x, (-1, height * width * channels)), dtype)
-    centred = flat - ops.matmul(member, ops.matmul(share, flat))
-    deviation = ops.sqrt(ops.matmul(share, ops.square(centred)) + 1e-8)
+    centred = flat - ops.matmul(member, ops.matmul(average, flat))
+    deviation = ops.sqrt(ops.matmul(average, ops.square(centred)) + 1e-8)
     deviation = ops.reshape(deviation, (-1, height * width, features, channels // features))
-    maps = ops.reshape(ops.matmul(member, ops.mean(deviation, axis=(1, 3))), (-1, 1, 1, features))
-    maps = ops.broadcast_to(ops.cast(maps, x.dtype), (batch, height, width, features))
-    return ops.concatenate([x, maps], axis=-1)
+    maps = ops.matmul(member, ops.mean(deviation, axis=(1, 3)))  # (B, features)
+    maps = ops.reshape(ops.cast(maps, x.dtype), (-1, 1, 1, features))
+    return ops.concatenate([x, ops.broadcast_to(maps, (batch, height, width, features))], axis=-1)

@@ -1,4 +1,4 @@
-"""Modulated convolution: a style vector scales the input channels, demodulation restores unit variance."""
+"""Modulated convolution: a style scales the input channels, demodulation restores unit variance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keras import ops
 from stylegan2_ops.activation import at_least_float32
 from stylegan2_ops.equalized import (
     EqualizedDense,
-    blur_padding_for_stride,
+    blur_before_stride,
     check_kernel_size,
     downsampling_conv,
 )
@@ -21,16 +21,20 @@ DEMODULATION_EPSILON = 1e-8
 
 
 class ModulatedConv2D(keras.layers.Layer):
-    """Convolution whose kernel is scaled by a style (Karras et al., StyleGAN2, section 2.2).
+    """Convolution whose kernel a style scales (Karras et al., StyleGAN2, section 2.2).
 
-    With s = modulation(w) (an `EqualizedDense` with bias 1, one factor an input channel), sample by sample: kernel * s /
-    sqrt(inputs * kernel_size ** 2), and with demodulation each output channel of that divided by the root of its sum of
-    squares. Computed without a kernel a sample: the input is multiplied by s, the shared kernel convolves the whole
-    batch, and the output is multiplied by the demodulation factor. Styles and factors are float32 under mixed policies.
+    With s = modulation(w), one factor an input channel of each sample, the kernel is
+    `kernel * s / sqrt(inputs * kernel_size ** 2)`; demodulation divides each of its output channels by the
+    root of the sum of squares. `modulation` is an `EqualizedDense` that starts with bias 1.
 
-    "up" is a transposed convolution with stride 2, then the (1, 3, 3, 1) blur; "down" is the blur, then a convolution
-    with stride 2. A separable convolution is a depthwise and a pointwise one; the pointwise one always runs at the
-    smaller of the two sizes, so with "up" it comes first.
+    No sample gets a kernel of its own: the input is multiplied by s, the shared kernel convolves the whole
+    batch, and the output is multiplied by the demodulation factor. Where the batch is known to have one style
+    only, the kernel is scaled instead, which saves two passes over the activations. Styles and factors are
+    float32 under mixed policies too.
+
+    "up" is a transposed convolution with stride 2, then the (1, 3, 3, 1) filter; "down" is the filter, then a
+    convolution with stride 2. A separable convolution is a depthwise and a pointwise one; the pointwise one
+    runs at the smaller of the two sizes: with "up" it comes first, then the filter, then the depthwise one.
 
     Args:
         filters: Number of output channels.
@@ -41,11 +45,11 @@ class ModulatedConv2D(keras.layers.Layer):
         gain: Factor on the output.
 
     Call arguments:
-        x: `(B, H, W, inputs)`.
-        w: `(B, style size)`.
+        x: `(B, H, W, inputs)`; or one sample for all styles.
+        w: `(B, style size)`; or one style `(1, style size)` for all samples.
 
     Returns:
-        `(B, H, W, filters)`, `(B, 2 H, 2 W, filters)` with "up", `(B, H // 2, W // 2, filters)` with "down".
+        `(B, H, W, filters)`; `(B, 2 H, 2 W, filters)` with "up"; `(B, H // 2, W // 2, filters)` with "down".
     """
 
     def __init__(
@@ -70,69 +74,76 @@ class ModulatedConv2D(keras.layers.Layer):
 
     def build(self, x_shape: tuple[int | None, ...], w_shape: tuple[int | None, ...]) -> None:
         size, inputs = self.kernel_size, x_shape[-1]
+        self.kernel_gain = 1.0 / math.sqrt(inputs * size * size)
         self.modulation = EqualizedDense(
             inputs, bias_init=1.0, dtype=at_least_float32(self.compute_dtype), name="modulation"
         )
         self.modulation.build(w_shape)
+        mixing_size = 1 if self.separable else size
+        self.kernel = self._add_kernel("kernel", (mixing_size, mixing_size, inputs, self.filters))
         if self.separable:
             depth = self.filters if self.resample == "up" else inputs
             self.depthwise_kernel = self._add_kernel("depthwise_kernel", (size, size, depth, 1))
-            self.pointwise_kernel = self._add_kernel("pointwise_kernel", (1, 1, inputs, self.filters))
-        else:
-            self.kernel = self._add_kernel("kernel", (size, size, inputs, self.filters))
-        self.kernel_gain = 1.0 / math.sqrt(inputs * size * size)
 
     def _add_kernel(self, name: str, shape: tuple[int, ...]) -> Any:
         initializer = keras.initializers.RandomNormal(stddev=1.0)
         return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
     def call(self, x: Any, w: Any) -> Any:
+        x = ops.cast(x, self.compute_dtype)
         style = self.modulation(w) * self.kernel_gain  # (B, inputs)
-        x = self._scale(ops.cast(x, self.compute_dtype), style)
-        x = self._separable_conv(x) if self.separable else self._conv(x)
+        kernel = ops.cast(self.kernel, style.dtype)
         if self.demodulate:
-            return self._scale(x, self.gain * self._demodulation(style))
-        return x if self.gain == 1.0 else x * self.gain
+            output_gain = self.gain * self._demodulation(style, kernel)  # (B, filters)
+        else:
+            output_gain = self.gain * ops.ones((1, 1), style.dtype)
+        if style.shape[0] == 1:
+            return self._conv(x, ops.cast(kernel * ops.transpose(style) * output_gain, self.compute_dtype))
+        x = self._conv(self._scale(x, style), ops.cast(kernel, self.compute_dtype))
+        return self._scale(x, output_gain) if self.demodulate or self.gain != 1.0 else x
 
     def _scale(self, x: Any, factors: Any) -> Any:
         """Multiplies the channels of `(B, H, W, C)` by factors `(B, C)`."""
         return x * ops.cast(factors, self.compute_dtype)[:, None, None, :]
 
-    def _demodulation(self, style: Any) -> Any:
-        """Factor an output channel, `(B, filters)`, that gives the modulated kernel unit norm."""
-        dtype = style.dtype
+    def _demodulation(self, style: Any, kernel: Any) -> Any:
+        """One over the norm of each output channel of the modulated kernel, `(B, filters)`."""
+        energy = ops.sum(ops.square(kernel), axis=(0, 1))  # (inputs, filters)
         if self.separable:
-            depthwise = ops.sum(ops.square(ops.cast(self.depthwise_kernel, dtype)), axis=(0, 1, 3))
-            pointwise = ops.square(ops.cast(self.pointwise_kernel, dtype))[0, 0]
-            energy = pointwise * (depthwise if self.resample == "up" else depthwise[:, None])
-        else:
-            energy = ops.sum(ops.square(ops.cast(self.kernel, dtype)), axis=(0, 1))
+            depthwise_kernel = ops.cast(self.depthwise_kernel, style.dtype)
+            depthwise_energy = ops.sum(ops.square(depthwise_kernel), axis=(0, 1))  # (depth, 1)
+            energy = energy * (ops.transpose(depthwise_energy) if self.resample == "up" else depthwise_energy)
         return ops.rsqrt(ops.matmul(ops.square(style), energy) + DEMODULATION_EPSILON)
 
-    def _conv(self, x: Any) -> Any:
-        kernel = ops.cast(self.kernel, self.compute_dtype)
+    def _conv(self, x: Any, kernel: Any) -> Any:
+        if self.separable:
+            return self._separable_conv(x, kernel)
         if self.resample == "down":
             return downsampling_conv(x, kernel)
-        if self.resample is None:
-            return ops.conv(x, kernel, 1, "same", "channels_last")
-        if self.kernel_size == 1:
-            return upsample_2d(ops.conv(x, kernel, 1, "same", "channels_last"))
-        # Keras' transposed convolution wants (k, k, filters, inputs); output 2 i + a gets input i times kernel a.
-        x = ops.conv_transpose(
-            x, ops.transpose(kernel, (0, 1, 3, 2)), 2, "valid", data_format="channels_last"
-        )
-        excess = len(BINOMIAL_TAPS) - 2 - (self.kernel_size - 1)
-        return blur_2d(x, ((excess + 1) // 2 + 1, excess // 2 + 1), gain=4.0)
-
-    def _separable_conv(self, x: Any) -> Any:
-        depthwise = ops.cast(self.depthwise_kernel, self.compute_dtype)
-        pointwise = ops.cast(self.pointwise_kernel, self.compute_dtype)
         if self.resample == "up":
-            x = upsample_2d(ops.conv(x, pointwise, 1, "valid", "channels_last"))
-            return ops.depthwise_conv(x, depthwise, 1, "same", "channels_last")
+            return _upsampling_conv(x, kernel)
+        return ops.conv(x, kernel, 1, "same", "channels_last")
+
+    def _separable_conv(self, x: Any, kernel: Any) -> Any:
+        depthwise_kernel = ops.cast(self.depthwise_kernel, self.compute_dtype)
+        if self.resample == "up":
+            x = upsample_2d(ops.conv(x, kernel, 1, "valid", "channels_last"))
+            return ops.depthwise_conv(x, depthwise_kernel, 1, "same", "channels_last")
         if self.resample == "down":
-            x = blur_2d(x, blur_padding_for_stride(self.kernel_size))
-            x = ops.depthwise_conv(x, depthwise, 2, "valid", "channels_last")
+            x = blur_before_stride(x, self.kernel_size)
+            x = ops.depthwise_conv(x, depthwise_kernel, 2, "valid", "channels_last")
         else:
-            x = ops.depthwise_conv(x, depthwise, 1, "same", "channels_last")
-        return ops.conv(x, pointwise, 1, "valid", "channels_last")
+            x = ops.depthwise_conv(x, depthwise_kernel, 1, "same", "channels_last")
+        return ops.conv(x, kernel, 1, "valid", "channels_last")
+
+
+def _upsampling_conv(x: Any, kernel: Any) -> Any:
+    """A transposed convolution with stride 2, then the FIR filter; kernel `(k, k, inputs, filters)`."""
+    size = kernel.shape[0]
+    if size == 1:
+        return upsample_2d(ops.conv(x, kernel, 1, "valid", "channels_last"))
+    # Keras wants (k, k, filters, inputs) here; output 2 i + a receives input i times kernel a.
+    kernel = ops.transpose(kernel, (0, 1, 3, 2))
+    x = ops.conv_transpose(x, kernel, 2, "valid", data_format="channels_last")
+    excess = len(BINOMIAL_TAPS) - 2 - (size - 1)
+    return blur_2d(x, ((excess + 1) // 2 + 1, excess // 2 + 1), gain=4.0)

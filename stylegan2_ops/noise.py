@@ -11,11 +11,11 @@ from keras import ops
 
 
 def zero_noise(sides: Sequence[int], batch_size: int = 1) -> list[np.ndarray]:
-    """Maps of zeros, one a styled convolution.
+    """Maps of zeros.
 
     Args:
         sides: Side of each square map, in layer order.
-        batch_size: 1 serves any batch.
+        batch_size: Samples; 1 serves any batch.
 
     Returns:
         float32 arrays `(batch_size, side, side, 1)`.
@@ -28,23 +28,23 @@ def seeded_noise(sides: Sequence[int], seed: int, batch_size: int = 1) -> list[n
 
     Args:
         sides: Side of each square map, in layer order.
-        seed: Any whole number from 0.
-        batch_size: 1 serves any batch.
+        seed: Whole number from 0 to 2**32 - 1.
+        batch_size: Samples; 1 serves any batch.
 
     Returns:
         float32 arrays `(batch_size, side, side, 1)`.
     """
-    # The stream of RandomState is frozen by NumPy's compatibility policy; that of default_rng is not.
+    # NumPy promises never to change the stream of RandomState; default_rng has no such promise.
     stream = np.random.RandomState(seed)
     return [stream.standard_normal((batch_size, side, side, 1)).astype(np.float32) for side in sides]
 
 
 def random_noise(sides: Sequence[int], batch_size: Any, seed: keras.random.SeedGenerator) -> list[Any]:
-    """Fresh standard-normal maps at every call, for training.
+    """Standard-normal maps that are new at every call, for training.
 
     Args:
         sides: Side of each square map, in layer order.
-        batch_size: Samples; may be a tensor in a graph.
+        batch_size: Samples; may be a tensor while a graph is built.
         seed: Advances with every map.
 
     Returns:
@@ -57,7 +57,7 @@ def given_noise(maps: Sequence[Any], sides: Sequence[int]) -> list[Any]:
     """Checks that maps fit the layers.
 
     Args:
-        maps: `(1 or B, side, side, 1)` each, or None for a layer without noise.
+        maps: One `(1 or B, side, side, 1)` a layer, or None for a layer without noise.
         sides: Side that each layer wants.
 
     Returns:
@@ -67,20 +67,16 @@ def given_noise(maps: Sequence[Any], sides: Sequence[int]) -> list[Any]:
         ValueError: If the number of maps or a map's shape does not fit.
     """
     if len(maps) != len(sides):
-        raise ValueError(
-            f"{len(sides)} noise maps are needed, with sides {list(sides)}. Received: {len(maps)} maps."
-        )
+        raise ValueError(f"Noise maps of sides {list(sides)} are needed. Received: {len(maps)} maps.")
     for index, (noise, side) in enumerate(zip(maps, sides, strict=True)):
         if noise is not None and tuple(noise.shape[1:]) != (side, side, 1):
             shape = tuple(noise.shape)
-            raise ValueError(
-                f"Noise map {index} must have shape (batch, {side}, {side}, 1). Received: {shape}."
-            )
+            raise ValueError(f"Noise map {index} must be (batch, {side}, {side}, 1). Received: {shape}.")
     return list(maps)
 
 
 class StoredNoise(keras.layers.Layer):
-    """Noise maps that are kept with a model's weights and not trained; no call, see `maps`.
+    """Noise maps that are kept with a model's weights and not trained. It is not called: see `maps`.
 
     Args:
         sides: Side of each square map, in layer order.
@@ -89,11 +85,7 @@ class StoredNoise(keras.layers.Layer):
 
     def __init__(self, sides: Sequence[int], seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.sides = tuple(sides)
-        self.seed = seed
-
-    def build(self, input_shape: Any = None) -> None:
-        for index, noise in enumerate(seeded_noise(self.sides, self.seed)):
+        for index, noise in enumerate(seeded_noise(sides, seed)):
             self.add_weight(
                 name=f"map_{index}",
                 shape=noise.shape,
@@ -101,6 +93,7 @@ class StoredNoise(keras.layers.Layer):
                 trainable=False,
                 autocast=False,
             )
+        self.built = True
 
     def maps(self) -> list[Any]:
         """The stored maps in layer order: float32 tensors `(1, side, side, 1)`."""

@@ -1,4 +1,4 @@
-"""Layers of the StyleGAN2 synthesis network: noise injection, styled convolution, image output with a skip."""
+"""Layers of the synthesis network: noise injection, styled convolution, image output with a skip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stylegan2_ops.resample import upsample_2d
 
 
 class NoiseInjection(keras.layers.Layer):
-    """Adds a noise map times one learned strength (0 at first).
+    """Adds a noise map times one learned strength, which starts at zero.
 
     Args:
         gain: Factor on the added noise.
@@ -30,19 +30,19 @@ class NoiseInjection(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.gain = gain
 
-    def build(self, *_: Any) -> None:
+    def build(self, x_shape: tuple[int | None, ...], noise_shape: Any = None) -> None:
         self.strength = self.add_weight(name="strength", shape=(), initializer="zeros", autocast=False)
 
     def call(self, x: Any, noise: Any = None) -> Any:
         x = ops.cast(x, self.compute_dtype)
         if noise is None:
             return x
-        noise = ops.cast(noise, self.strength.dtype) * (self.strength * self.gain)
+        noise = ops.cast(noise, self.variable_dtype) * (self.strength * self.gain)
         return x + ops.cast(noise, self.compute_dtype)
 
 
 class StyledConv2D(keras.layers.Layer):
-    """Modulated convolution, noise, bias, scaled leaky ReLU: one layer of the StyleGAN2 synthesis network.
+    """Modulated convolution, noise, bias and scaled leaky ReLU: a layer of StyleGAN2's synthesis network.
 
     Args:
         filters: Number of output channels.
@@ -51,12 +51,12 @@ class StyledConv2D(keras.layers.Layer):
         separable: Whether the convolution is a depthwise and a pointwise one.
 
     Call arguments:
-        x: `(B, H, W, inputs)`.
-        w: `(B, style size)`.
+        x: `(B, H, W, inputs)`; or one sample for all styles.
+        w: `(B, style size)`; or one style `(1, style size)` for all samples, which is faster.
         noise: `(1 or B, H', W', 1)` at the output's size, or None for zero noise.
 
     Returns:
-        `(B, H', W', filters)`; H' is H, 2 H or H // 2.
+        `(B, H', W', filters)`; H' is H, 2 H with "up", H // 2 with "down".
     """
 
     def __init__(
@@ -68,8 +68,7 @@ class StyledConv2D(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
-        # leaky_relu(sqrt(2) z) = sqrt(2) leaky_relu(z): the activation's gain goes into the small tensors of every
-        # summand, which saves one pass over the large one.
+        # sqrt(2) * leaky_relu(z) = leaky_relu(sqrt(2) * z): the summands of z take the gain while small.
         self.conv = ModulatedConv2D(
             filters,
             kernel_size,
@@ -81,9 +80,11 @@ class StyledConv2D(keras.layers.Layer):
         )
         self.noise = NoiseInjection(gain=GAIN, dtype=self.dtype_policy, name="noise")
 
-    def build(self, x_shape: tuple[int | None, ...], w_shape: tuple[int | None, ...], **_: Any) -> None:
+    def build(
+        self, x_shape: tuple[int | None, ...], w_shape: tuple[int | None, ...], noise_shape: Any = None
+    ) -> None:
         self.conv.build(x_shape, w_shape)
-        self.noise.build()
+        self.noise.build(x_shape)
         self.bias = self.add_weight(
             name="bias", shape=(self.conv.filters,), initializer="zeros", autocast=False
         )
@@ -105,7 +106,7 @@ class ToImage(keras.layers.Layer):
     Call arguments:
         x: `(B, H, W, inputs)`.
         w: `(B, style size)`.
-        skip: `(B, H / 2, W / 2, channels)` or None.
+        skip: `(B, H / 2, W / 2, channels)`, or None.
 
     Returns:
         `(B, H, W, channels)`, float32 (float64 under a float64 policy).
@@ -116,7 +117,9 @@ class ToImage(keras.layers.Layer):
         self.channels = channels
         self.conv = ModulatedConv2D(channels, 1, demodulate=False, dtype=self.dtype_policy, name="conv")
 
-    def build(self, x_shape: tuple[int | None, ...], w_shape: tuple[int | None, ...], **_: Any) -> None:
+    def build(
+        self, x_shape: tuple[int | None, ...], w_shape: tuple[int | None, ...], skip_shape: Any = None
+    ) -> None:
         self.conv.build(x_shape, w_shape)
         self.bias = self.add_weight(name="bias", shape=(self.channels,), initializer="zeros", autocast=False)
 

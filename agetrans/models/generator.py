@@ -10,7 +10,7 @@ import keras
 
 
 class Generator(keras.Model):
-    """Base of the generators: `call` is `compose(image, decode(encode(image), label, noise))`.
+    """Base of the generators: calling one is `compose(image, decode(encode(image), label, noise))`.
 
     Attributes:
         size: Side in pixels of the pictures that `encode` takes.
@@ -19,20 +19,24 @@ class Generator(keras.Model):
 
     Call arguments:
         image: `(B, size, size, 3)`, RGB in [-1, 1].
-        label: `(B, groups)`; rows sum to 1.
-        noise: One map `(1 or B, side, side, 1)` a side of `noise_sides`, or None for zero noise.
+        label: `(B, groups)`, rows sum to 1; or one face and many labels.
+        noise: One map `(1 or B, side, side, 1)` for each of `noise_sides`, or None for zero noise.
 
     Returns:
-        `(B, size, size, 3)`, float32, RGB; not clipped.
+        `(B, size, size, 3)`, float32, RGB, not clipped.
     """
 
     size: int
     groups: int
     noise_sides: tuple[int, ...]
 
+    def __init__(self, **kwargs: Any) -> None:
+        # Pictures and labels stay float32 under mixed policies; each layer rounds what it needs.
+        super().__init__(autocast=False, **kwargs)
+
     @abstractmethod
     def encode(self, image: Any) -> tuple[Any, ...]:
-        """What all target ages share, once a face: a tuple of tensors whose first axis is the batch."""
+        """What all target ages share, once a face: tensors whose first axis is the batch."""
 
     @abstractmethod
     def decode(self, codes: tuple[Any, ...], label: Any, noise: Sequence[Any] | None = None) -> Any:
