@@ -49,7 +49,7 @@ class EqualizedDense(keras.layers.Layer):
         self.learning_rate_multiplier = learning_rate_multiplier
         self.bias_gain = learning_rate_multiplier * activation_gain(activation)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         inputs = input_shape[-1]
         self.kernel_gain = self.bias_gain / math.sqrt(inputs)
         self.kernel = self.add_weight(
@@ -114,7 +114,7 @@ class EqualizedConv2D(keras.layers.Layer):
         self.use_bias = use_bias
         self.gain = gain * activation_gain(activation)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         size, inputs = self.kernel_size, input_shape[-1]
         self.kernel_gain = self.gain / math.sqrt(inputs * size * size)
         self.kernel = self.add_weight(

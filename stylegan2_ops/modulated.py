@@ -72,7 +72,7 @@ class ModulatedConv2D(keras.layers.Layer):
         self.separable = separable
         self.gain = gain
 
-    def build(self, x_shape: tuple[int | None, ...], w_shape: tuple[int | None, ...]) -> None:
+    def build(self, x_shape: tuple[Any, ...], w_shape: tuple[Any, ...]) -> None:
         size, inputs = self.kernel_size, x_shape[-1]
         self.kernel_gain = 1.0 / math.sqrt(inputs * size * size)
         self.modulation = EqualizedDense(

@@ -76,7 +76,8 @@ def upsample_2d(x: Any, taps: Sequence[float] = BINOMIAL_TAPS, gain: float = 1.0
         return ops.conv_transpose(
             x, ops.convert_to_tensor(kernel, x.dtype), 2, "same", data_format="channels_last"
         )
-    x = ops.pad(ops.reshape(x, (-1, height, 1, width, 1, channels)), ((0, 0), (0, 0), (0, 1)) * 2)
+    x = ops.reshape(x, (-1, height, 1, width, 1, channels))
+    x = ops.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0), (0, 1), (0, 0)))
     excess = len(taps) - 2
     padding = ((excess + 1) // 2 + 1, excess // 2)
     return blur_2d(ops.reshape(x, (-1, 2 * height, 2 * width, channels)), padding, taps, 4.0 * gain)

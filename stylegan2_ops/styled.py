@@ -30,7 +30,7 @@ class NoiseInjection(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.gain = gain
 
-    def build(self, x_shape: tuple[int | None, ...], noise_shape: Any = None) -> None:
+    def build(self, x_shape: tuple[Any, ...], noise_shape: Any = None) -> None:
         self.strength = self.add_weight(name="strength", shape=(), initializer="zeros", autocast=False)
 
     def call(self, x: Any, noise: Any = None) -> Any:
@@ -80,9 +80,7 @@ class StyledConv2D(keras.layers.Layer):
         )
         self.noise = NoiseInjection(gain=GAIN, dtype=self.dtype_policy, name="noise")
 
-    def build(
-        self, x_shape: tuple[int | None, ...], w_shape: tuple[int | None, ...], noise_shape: Any = None
-    ) -> None:
+    def build(self, x_shape: tuple[Any, ...], w_shape: tuple[Any, ...], noise_shape: Any = None) -> None:
         self.conv.build(x_shape, w_shape)
         self.noise.build(x_shape)
         self.bias = self.add_weight(
@@ -117,9 +115,7 @@ class ToImage(keras.layers.Layer):
         self.channels = channels
         self.conv = ModulatedConv2D(channels, 1, demodulate=False, dtype=self.dtype_policy, name="conv")
 
-    def build(
-        self, x_shape: tuple[int | None, ...], w_shape: tuple[int | None, ...], skip_shape: Any = None
-    ) -> None:
+    def build(self, x_shape: tuple[Any, ...], w_shape: tuple[Any, ...], skip_shape: Any = None) -> None:
         self.conv.build(x_shape, w_shape)
         self.bias = self.add_weight(name="bias", shape=(self.channels,), initializer="zeros", autocast=False)
 

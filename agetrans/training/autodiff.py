@@ -27,8 +27,8 @@ def value_and_gradients(
         variables: Trainable variables of Keras.
 
     Returns:
-        What the function returned, and a gradient for each variable: a tensor of the variable's shape, or None
-        where the scalar does not depend on it.
+        What the function returned, and a gradient for each variable: a tensor of its shape, or None where the
+        scalar does not depend on it.
     """
     values = [variable.value for variable in variables]
     if BACKEND == "tensorflow":
