@@ -1,0 +1,125 @@
+"""From what was asked for on a command line to files, quick to refuse: TensorFlow starts after all else was checked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agetrans.cli.console import CommandError
+
+if TYPE_CHECKING:
+    from agetrans.inference.sequence import Track
+    from agetrans.inference.transformer import AgeTransformer
+
+SIZES = range(64, 4097)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for; the names are those of `AgeTransformer.transform` and of the flags."""
+
+    group: int | None
+    snapshot: str | None
+    ages: list[float] | None
+    steps: int | None
+    face: str
+    paste: bool
+    size: int | None
+    seed: int | None
+    batch_size: int
+    kind: str
+    sheet: bool
+    film: bool
+
+
+class Ageing:
+    """Ages photographs as wished, one after the other, with one model.
+
+    Raises:
+        CommandError: a wish that cannot be met.
+        SnapshotError: a model that cannot be used.
+    """
+
+    def __init__(self, wish: Wish) -> None:
+        began = time.perf_counter()
+        from agetrans.inference.plan import AgePlan
+        from agetrans.inference.stopwatch import Stopwatch
+        from agetrans.snapshot import find_snapshot, read_config
+
+        self.wish = wish
+        self.stopwatch = Stopwatch()
+        self._began = began
+        self._transformer: AgeTransformer | None = None
+        self._snapshot = find_snapshot(wish.snapshot or f"agetrans_{wish.group or 10}group")
+        age_groups = read_config(self._snapshot).age_groups
+        if wish.group is not None and wish.group != age_groups.count:
+            raise CommandError(
+                f"--group says {wish.group} age groups, and the model in {self._snapshot} has {age_groups.count}."
+            )
+        if wish.batch_size < 1:
+            raise CommandError(f"--batch_size must be at least 1, not {wish.batch_size}.")
+        if wish.seed is not None and not 0 <= wish.seed < 2**32:
+            raise CommandError(f"--seed must be from 0 to {2**32 - 1}, not {wish.seed}.")
+        if wish.size is not None and wish.size not in SIZES:
+            raise CommandError(
+                f"The crop's side must be from {SIZES[0]} to {SIZES[-1]} pixels, not {wish.size}."
+            )
+        if not (wish.face in ("largest", "all") or wish.face.isdecimal()):
+            raise CommandError(f"--face must be largest, all or a number from 0, not {wish.face!r}.")
+        try:
+            self._plan = AgePlan.of(age_groups, wish.ages, None, wish.steps)
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+
+    def age(self, photo: Path, folder: Path, track: Track | None = None) -> int:
+        """Ages the person in a photograph; where all faces are wanted as crops, each gets a folder of its own.
+
+        Returns:
+            The number of frames written.
+
+        Raises:
+            PictureError: the photograph cannot be read.
+            FaceNotFound: no face in it.
+        """
+        from agetrans.faces import choose_face, find_faces
+        from agetrans.inference.sequence import SequenceWriter, named_by_age, numbered, untracked
+        from agetrans.pictures import read_picture
+
+        wish = self.wish
+        picture = read_picture(photo)
+        with self.stopwatch.measure("finding"):
+            faces = choose_face(find_faces(picture), wish.face)
+        runs = [(folder, faces)]
+        if wish.face == "all" and not wish.paste:
+            runs = [(folder / f"face_{index}", [face]) for index, face in enumerate(faces)]
+        names = named_by_age(self._plan.ages) if wish.ages else numbered(len(self._plan))
+        writer = SequenceWriter(wish.kind, wish.sheet, wish.film, track or untracked, self.stopwatch)
+        for place, chosen in runs:
+            stream = self._ready().stream(
+                picture,
+                ages=wish.ages,
+                steps=wish.steps,
+                face=chosen,
+                paste=wish.paste,
+                size=wish.size,
+                seed=wish.seed,
+            )
+            writer.write(stream, place, names)
+        return len(names) * len(runs)
+
+    def _ready(self) -> AgeTransformer:
+        if self._transformer is None:
+            with self.stopwatch.measure("start-up"):
+                from agetrans.inference import AgeTransformer
+
+                self._transformer = AgeTransformer.from_snapshot(
+                    self._snapshot, batch_size=self.wish.batch_size, stopwatch=self.stopwatch
+                )
+        return self._transformer
+
+    def timing(self) -> str:
+        """Where the time went, in one line."""
+        total = time.perf_counter() - self._began
+        return f"{total:.1f} s in all: {self.stopwatch} (of work side by side, each counts its own)"

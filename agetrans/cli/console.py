@@ -1,0 +1,90 @@
+"""What all command lines share: how they read flags, fail in a sentence, and show progress."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from absl import app, flags
+from absl.flags import argparse_flags
+
+DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+EXIT_CODES = (
+    "exit status: 0 all is done; 1 some pictures of a folder could not be used, they are listed; 2 nothing could be "
+    "done, one sentence says why; 130 interrupted"
+)
+
+
+class CommandError(ValueError):
+    """What the user asked for cannot be done. The message is one sentence."""
+
+
+class SentenceParser(argparse_flags.ArgumentParser):
+    """Complains in one sentence instead of a page of usage."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(inherited_absl_flags=None, allow_abbrev=False, add_help=False, **options)
+        self.add_argument("-h", "--help", action="help", help="show this and exit")
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"{self.prog}: {message}. {self.prog} --help lists what there is.\n")
+        sys.exit(FAILED)
+
+
+def run_console(
+    parse: Callable[[list[str]], argparse.Namespace], run: Callable[[argparse.Namespace], int]
+) -> None:
+    """Runs a command line under absl and ends the process with its exit status."""
+
+    def parse_all(argv: list[str]) -> argparse.Namespace:
+        flags.FLAGS(argv[:1])  # absl's own flags keep their defaults
+        return parse(argv)
+
+    app.run(lambda arguments: in_sentences(run, arguments), flags_parser=parse_all)
+
+
+def in_sentences(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Runs a command; expected failures become a sentence on standard error and an exit status."""
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        _say("Interrupted. The files written so far are whole.")
+        return INTERRUPTED
+    except expected_errors() as error:
+        _say(str(error))
+        return FAILED
+    except OSError as error:
+        # A full disk, a folder that may not be written to: the reason and the file say all there is to say.
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return FAILED
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """What a picture, a snapshot or a flag may raise, each with a message of one sentence."""
+    from agetrans.faces import FaceNotFound
+    from agetrans.pictures import PictureError
+    from agetrans.snapshot import SnapshotError
+
+    return CommandError, FaceNotFound, PictureError, SnapshotError
+
+
+def _say(sentence: str) -> None:
+    print(f"agetrans: {sentence}", file=sys.stderr)
+
+
+def progress(items: Iterable[Any], what: str, count: int) -> Iterable[Any]:
+    """A progress bar with the time left on standard error, where that is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(items, desc=what, total=count, unit="picture", leave=False, disable=None, file=sys.stderr)
+
+
+def shown(path: Path) -> str:
+    """A path as a user would type it: relative where it lies below the current folder."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith(os.pardir) else relative

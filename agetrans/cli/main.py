@@ -1,0 +1,31 @@
+"""The `agetrans` command: its verbs."""
+
+from __future__ import annotations
+
+import argparse
+
+import agetrans
+from agetrans.cli import transform
+from agetrans.cli.console import SentenceParser, run_console
+
+VERBS = {"transform": transform}
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Flags of the `agetrans` command; `argv[0]` is the program."""
+    parser = SentenceParser(prog="agetrans", description="A photograph in, the same person at any age out.")
+    parser.add_argument(
+        "--version",
+        action="version",
+        help="show the version and exit",
+        version=f"agetrans {agetrans.__version__}",
+    )
+    verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
+    for name, module in VERBS.items():
+        module.add_verb(verbs, name)
+    return parser.parse_args(argv[1:])
+
+
+def console() -> None:
+    """The entry point of the installed command."""
+    run_console(parse, lambda arguments: VERBS[arguments.verb].run(arguments))

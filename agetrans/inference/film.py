@@ -1,0 +1,70 @@
+"""The film of a run, as browsers and phones play it: H.264, 8 bits, 4:2:0."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from agetrans.inference.lettering import write_on
+
+FRAMES_PER_SECOND = 10
+LARGEST_SIDE = 1920
+CODECS = ("libx264", "libopenh264", "mpeg4")
+"""Encoders, the first that this copy of FFmpeg has: players know the last one less well."""
+OPTIONS = {"libx264": {"crf": "18", "preset": "veryfast"}}
+
+
+class Film:
+    """Writes an mp4 file frame by frame; the file appears, whole, when the `with` block ends without an error.
+
+    Args:
+        path: the file.
+        shape: height and width of the frames; larger than 1920 pixels or odd ones are scaled.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int]) -> None:
+        self.path = path
+        scale = min(1.0, LARGEST_SIDE / max(shape))
+        self._height, self._width = (max(2, round(side * scale) // 2 * 2) for side in shape)
+        self._unfinished = path.with_name(f".{path.name}.unfinished")
+
+    def __enter__(self) -> Film:
+        import av
+
+        self._container = av.open(str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"})
+        codec = next(name for name in CODECS if name in av.codecs_available)
+        video = self._container.add_stream(codec, rate=FRAMES_PER_SECOND, options=OPTIONS.get(codec, {}))
+        assert isinstance(video, av.VideoStream)
+        self._video = video
+        self._video.width, self._video.height = self._width, self._height
+        self._video.pix_fmt = "yuv420p"
+        self._video.time_base = Fraction(1, FRAMES_PER_SECOND)
+        # Unmarked colours are guessed, and players differ. 1: ITU-R BT.709; limited range.
+        context = self._video.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+        return self
+
+    def add(self, frame: np.ndarray, caption: str) -> None:
+        """Adds a frame `(H, W, 3)` uint8 RGB with words drawn on it."""
+        import av
+
+        if frame.shape[:2] != (self._height, self._width):
+            frame = cv2.resize(frame, (self._width, self._height), interpolation=cv2.INTER_AREA)
+        picture = av.VideoFrame.from_ndarray(write_on(frame, caption), format="rgb24")
+        picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
+        self._container.mux(self._video.encode(picture))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._container.mux(self._video.encode())
+            self._container.close()
+            self._unfinished.replace(self.path)
+        else:
+            self._container.close()
+            self._unfinished.unlink(missing_ok=True)
