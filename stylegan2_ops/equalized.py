@@ -130,10 +130,8 @@ class EqualizedConv2D(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         kernel = ops.cast(self.kernel * self.kernel_gain, self.compute_dtype)
-        if self.resample == "down":
-            x = downsampling_conv(x, kernel)
-        else:
-            x = ops.conv(x, kernel, 1, "same", "channels_last")
+        convolve = downsampling_conv if self.resample == "down" else same_conv
+        x = convolve(x, kernel)
         if self.use_bias:
             x = x + ops.cast(self.bias * self.gain, self.compute_dtype)
         return activate(x, self.activation)
@@ -154,6 +152,11 @@ def blur_before_stride(x: Any, kernel_size: int) -> Any:
     """The FIR filter padded so that an unpadded convolution with stride 2 after it halves the size."""
     excess = len(BINOMIAL_TAPS) - 2 + kernel_size - 1
     return blur_2d(x, ((excess + 1) // 2, excess // 2))
+
+
+def same_conv(x: Any, kernel: Any) -> Any:
+    """A convolution that keeps the size; kernel `(k, k, inputs, filters)`."""
+    return ops.conv(x, kernel, 1, "same", "channels_last")
 
 
 def downsampling_conv(x: Any, kernel: Any) -> Any:

@@ -14,6 +14,7 @@ from stylegan2_ops.equalized import (
     blur_before_stride,
     check_kernel_size,
     downsampling_conv,
+    same_conv,
 )
 from stylegan2_ops.resample import BINOMIAL_TAPS, blur_2d, upsample_2d
 
@@ -118,30 +119,27 @@ class ModulatedConv2D(keras.layers.Layer):
     def _conv(self, x: Any, kernel: Any) -> Any:
         if self.separable:
             return self._separable_conv(x, kernel)
-        if self.resample == "down":
-            return downsampling_conv(x, kernel)
-        if self.resample == "up":
-            return _upsampling_conv(x, kernel)
-        return ops.conv(x, kernel, 1, "same", "channels_last")
+        convolve = {None: same_conv, "up": _upsampling_conv, "down": downsampling_conv}[self.resample]
+        return convolve(x, kernel)
 
     def _separable_conv(self, x: Any, kernel: Any) -> Any:
         depthwise_kernel = ops.cast(self.depthwise_kernel, self.compute_dtype)
         if self.resample == "up":
-            x = upsample_2d(ops.conv(x, kernel, 1, "valid", "channels_last"))
+            x = upsample_2d(same_conv(x, kernel))
             return ops.depthwise_conv(x, depthwise_kernel, 1, "same", "channels_last")
         if self.resample == "down":
             x = blur_before_stride(x, self.kernel_size)
             x = ops.depthwise_conv(x, depthwise_kernel, 2, "valid", "channels_last")
         else:
             x = ops.depthwise_conv(x, depthwise_kernel, 1, "same", "channels_last")
-        return ops.conv(x, kernel, 1, "valid", "channels_last")
+        return same_conv(x, kernel)
 
 
 def _upsampling_conv(x: Any, kernel: Any) -> Any:
     """A transposed convolution with stride 2, then the FIR filter; kernel `(k, k, inputs, filters)`."""
     size = kernel.shape[0]
     if size == 1:
-        return upsample_2d(ops.conv(x, kernel, 1, "valid", "channels_last"))
+        return upsample_2d(same_conv(x, kernel))
     # Keras wants (k, k, filters, inputs) here; output 2 i + a receives input i times kernel a.
     kernel = ops.transpose(kernel, (0, 1, 3, 2))
     x = ops.conv_transpose(x, kernel, 2, "valid", data_format="channels_last")

@@ -79,7 +79,7 @@ def test_a_fresh_modulation_changes_little() -> None:
 
 @pytest.mark.parametrize("arguments", [{"kernel_size": 4}, {"kernel_size": 3, "resample": "left"}])
 def test_what_a_modulated_convolution_cannot_do_is_refused(arguments: dict) -> None:
-    with pytest.raises(ValueError, match="kernel_size|resample"):
+    with pytest.raises(ValueError, match=r"kernel_size|resample"):
         ModulatedConv2D(4, **arguments)
 
 
