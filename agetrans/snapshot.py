@@ -18,6 +18,7 @@ import importlib
 import inspect
 import json
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -381,7 +382,7 @@ def _named_variables(generator: Generator) -> dict[str, Any]:
 def _named_values(generator: Generator) -> dict[str, np.ndarray]:
     from keras import ops
 
-    return {name: ops.convert_to_numpy(variable) for name, variable in _named_variables(generator).items()}
+    return {name: ops.convert_to_numpy(variable.value) for name, variable in _named_variables(generator).items()}
 
 
 def _stored(value: np.ndarray, half: bool) -> np.ndarray:

@@ -1,12 +1,21 @@
-"""What all tests share: which of them run again with the other backend."""
+"""What all tests share: which of them run again with the other backend, a portrait, and a tiny model."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-BACKEND_FOLDERS = ("stylegan2_ops", "models", "training")
+if TYPE_CHECKING:
+    import numpy as np
+
+    from agetrans.models.agetrans import AgeTrans
+
+REPOSITORY = Path(__file__).parent.parent
+PORTRAIT = REPOSITORY / "test" / "img" / "1.jpg"
+
+BACKEND_FOLDERS = ("stylegan2_ops", "models", "training", "inference")
 """Folders whose tests must hold on every backend of Keras."""
 
 
@@ -23,3 +32,44 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path == tests or tests not in collection_path.parents:
         return None
     return collection_path.relative_to(tests).parts[0] not in BACKEND_FOLDERS or None
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    """Half the portrait of test/img/1.jpg: `(256, 256, 3)` uint8 RGB, one face of 70 pixels."""
+    import cv2
+
+    picture = cv2.cvtColor(cv2.imread(str(PORTRAIT)), cv2.COLOR_BGR2RGB)
+    return cv2.resize(picture, (256, 256), interpolation=cv2.INTER_AREA)
+
+
+@pytest.fixture(scope="session")
+def tiny_generator() -> AgeTrans:
+    """A small `AgeTrans` of 10 groups with random weights that change a face visibly."""
+    return make_generator(groups=10)
+
+
+@pytest.fixture(scope="session")
+def tiny_snapshots(tiny_generator: AgeTrans, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the snapshots agetrans_10group and agetrans_4group of tiny models."""
+    from agetrans import AgeGroups, save_snapshot
+
+    shelf = tmp_path_factory.mktemp("snapshot")
+    for generator in (tiny_generator, make_generator(groups=4)):
+        groups = AgeGroups.of(generator.groups)
+        save_snapshot(
+            generator, groups, shelf / f"agetrans_{groups.count}group", card="A test's.\n", licenses="None.\n"
+        )
+    return shelf
+
+
+def make_generator(groups: int) -> AgeTrans:
+    from agetrans.startup import start_keras
+
+    start_keras()
+    import keras
+
+    from agetrans.models.agetrans import AgeTrans
+
+    keras.utils.set_random_seed(groups)
+    return AgeTrans(size=64, groups=groups, width=4, units=8)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from agetrans.inference.transformer import AgeTransformer
 
 SIZES = range(64, 4097)
+PUBLISHED = (10, 4)
+"""Numbers of age groups that a snapshot ships for; the first is the default."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +45,14 @@ class Ageing:
     """
 
     def __init__(self, wish: Wish) -> None:
-        began = time.perf_counter()
+        self._began = time.perf_counter()
         from agetrans.inference.plan import AgePlan
         from agetrans.inference.stopwatch import Stopwatch
         from agetrans.snapshot import find_snapshot, read_config
 
         self.wish = wish
         self.stopwatch = Stopwatch()
-        self._began = began
         self._transformer: AgeTransformer | None = None
-        self._snapshot = find_snapshot(wish.snapshot or f"agetrans_{wish.group or 10}group")
-        age_groups = read_config(self._snapshot).age_groups
-        if wish.group is not None and wish.group != age_groups.count:
-            raise CommandError(
-                f"--group says {wish.group} age groups, and the model in {self._snapshot} has {age_groups.count}."
-            )
         if wish.batch_size < 1:
             raise CommandError(f"--batch_size must be at least 1, not {wish.batch_size}.")
         if wish.seed is not None and not 0 <= wish.seed < 2**32:
@@ -68,6 +63,17 @@ class Ageing:
             )
         if not (wish.face in ("largest", "all") or wish.face.isdecimal()):
             raise CommandError(f"--face must be largest, all or a number from 0, not {wish.face!r}.")
+        if wish.snapshot is None and wish.group not in (None, *PUBLISHED):
+            raise CommandError(
+                f"--group must be {' or '.join(map(str, PUBLISHED))}, not {wish.group}, unless --snapshot names a "
+                "model of other groups."
+            )
+        self._snapshot = find_snapshot(wish.snapshot or f"agetrans_{wish.group or PUBLISHED[0]}group")
+        age_groups = read_config(self._snapshot).age_groups
+        if wish.group is not None and wish.group != age_groups.count:
+            raise CommandError(
+                f"--group says {wish.group} age groups, and the model in {self._snapshot} has {age_groups.count}."
+            )
         try:
             self._plan = AgePlan.of(age_groups, wish.ages, None, wish.steps)
         except ValueError as error:
@@ -95,7 +101,14 @@ class Ageing:
         if wish.face == "all" and not wish.paste:
             runs = [(folder / f"face_{index}", [face]) for index, face in enumerate(faces)]
         names = named_by_age(self._plan.ages) if wish.ages else numbered(len(self._plan))
-        writer = SequenceWriter(wish.kind, wish.sheet, wish.film, track or untracked, self.stopwatch)
+        writer = SequenceWriter(
+            kind=wish.kind,
+            original=not wish.paste,
+            sheet=wish.sheet,
+            film=wish.film,
+            track=track or untracked,
+            stopwatch=self.stopwatch,
+        )
         for place, chosen in runs:
             stream = self._ready().stream(
                 picture,

@@ -88,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
         sheet=arguments.sheet,
         film=(arguments.steps or 1) > 1 if arguments.film is None else arguments.film,
     )
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise CommandError(f"--out must be a folder, and {arguments.out} is a file.")
     ageing = Ageing(wish)
     status = _folder(ageing, arguments) if arguments.photo.is_dir() else _photo(ageing, arguments)
     if arguments.timing:

@@ -64,7 +64,7 @@ class AgePlan:
                 raise ValueError(
                     f"This model shows ages from {youngest} to {MAX_AGE} years. Received: {age:g} among the ages."
                 )
-        names = tuple(f"{age:g} year{'s' * (age != 1)}" for age in years)
+        names = tuple(f"{age:g} year" if age == 1 else f"{age:g} years" for age in years)
         return cls(age_groups.soft_label(years), years, tuple(range(len(years))), names)
 
     @classmethod

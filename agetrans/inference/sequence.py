@@ -20,7 +20,7 @@ from agetrans.pictures import read_picture, write_picture
 
 WRITERS = 2
 """Threads that write pictures while the next are made."""
-SHEET, FILM, INPUT = "sheet.png", "film.mp4", "input.png"
+SHEET, FILM, INPUT = "sheet.png", "film.mp4", "input"
 RECORD = ".agetrans-files"
 """Names the files of a run, so that the next one in the same folder removes these and nothing else."""
 
@@ -54,6 +54,7 @@ class SequenceWriter:
 
     Attributes:
         kind: ending of the frames: ".png" or ".jpg".
+        original: also write the picture as it was, under the name "input".
         sheet: also write a contact sheet of the plan's stops.
         film: also write a film, forward and back, with the age drawn on it.
         track: shows progress.
@@ -61,6 +62,7 @@ class SequenceWriter:
     """
 
     kind: str = ".png"
+    original: bool = True
     sheet: bool = True
     film: bool = True
     track: Track = untracked
@@ -78,12 +80,14 @@ class SequenceWriter:
             All files written.
         """
         paths = [folder / f"{name}{self.kind}" for name in names]
-        written = [folder / INPUT, *paths]
+        original = [folder / f"{INPUT}{self.kind}"] if self.original else []
+        written = [*original, *paths]
         written += [folder / FILM] if self.film else []
         written += [folder / SHEET] if self.sheet else []
         folder.mkdir(parents=True, exist_ok=True)
         _start_record(folder, written)
-        self._write_picture(folder / INPUT, stream.picture)
+        for path in original:
+            self._write_picture(path, stream.picture)
         captions = [f"Age {age:.0f}" for age in stream.plan.ages]
         with ExitStack() as stack:
             film = stack.enter_context(Film(folder / FILM, stream.picture.shape[:2])) if self.film else None
