@@ -350,17 +350,25 @@ def _named_variables(generator: Generator) -> dict[str, Any]:
     named: dict[str, Any] = {}
     seen: set[int] = set()
 
+    def add(variable: Any, path: str) -> None:
+        if path in named:
+            raise SnapshotError(f"Two weights of {type(generator).__name__} would be called {path}: rename one.")
+        named[path] = variable
+
     def visit(value: Any, path: str) -> None:
         if isinstance(value, (keras.Variable, keras.layers.Layer)):
             if id(value) in seen:
                 return
             seen.add(id(value))
         if isinstance(value, keras.Variable):
-            named[path] = value
+            add(value, path)
         elif isinstance(value, keras.layers.Layer):
+            prefix = f"{path}/" if path else ""
             for name, attribute in vars(value).items():
                 if not name.startswith("_"):
-                    visit(attribute, f"{path}/{name}" if path else name)
+                    visit(attribute, prefix + name)
+            for variable in value.weights:  # those that are its own and in no attribute
+                visit(variable, prefix + variable.name)
         elif isinstance(value, (list, tuple)):
             for index, item in enumerate(value):
                 visit(item, f"{path}/{index}")
@@ -369,13 +377,6 @@ def _named_variables(generator: Generator) -> dict[str, Any]:
                 visit(item, f"{path}/{key}")
 
     visit(generator, "")
-    reached = {id(variable) for variable in named.values()}
-    lost = [variable.path for variable in generator.weights if id(variable) not in reached]
-    if lost:
-        raise SnapshotError(
-            f"{len(lost)} weights of {type(generator).__name__} ({lost[0]}, ...) are in no public attribute of its "
-            "layers, so they have no lasting name."
-        )
     return named
 
 

@@ -71,6 +71,21 @@ def test_comes_back_as_it_was(tiny_generator, tmp_path):
     np.testing.assert_array_equal(decoded(loaded.generator), decoded(tiny_generator))
 
 
+def test_the_painting_network_comes_back(tiny_generator, tmp_path):
+    from keras import ops
+
+    from agetrans.models.agetransgan import AgeTransGAN
+
+    network = AgeTransGAN(size=32, groups=4, base_width=16, mapping_layers=2)
+    save_snapshot(network, AgeGroups.of(4), tmp_path / "s", card="", licenses="", framing="agetransgan", half=False)
+    loaded = load_snapshot(tmp_path / "s").generator
+    assert loaded.base_width == 16
+    image = np.random.default_rng(1).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
+    label = np.eye(4, dtype=np.float32)[:1]
+    outputs = [ops.convert_to_numpy(model(image, label)) for model in (network, loaded)]
+    np.testing.assert_array_equal(*outputs)
+
+
 def test_half_precision_halves_the_file_and_moves_the_change_little(tiny_generator, tmp_path):
     for name, half in (("whole", False), ("half", True)):
         save_snapshot(tiny_generator, AgeGroups.of(10), tmp_path / name, card="", licenses="", half=half)
