@@ -43,6 +43,6 @@ def activate(x: Any, activation: str | None) -> Any:
     return x if activation is None else ops.leaky_relu(x, negative_slope=NEGATIVE_SLOPE)
 
 
-def at_least_float32(dtype: str) -> str:
+def at_least_float32(dtype: Any) -> str:
     """The format of small tensors whose rounding would reach every pixel, such as styles."""
-    return backend.result_type(dtype, "float32")
+    return "float64" if backend.standardize_dtype(dtype) == "float64" else "float32"

@@ -67,7 +67,8 @@ class EqualizedDense(keras.layers.Layer):
             )
 
     def call(self, x: Any) -> Any:
-        x = ops.matmul(x, ops.cast(self.kernel * self.kernel_gain, self.compute_dtype))
+        # Not ops.matmul: with PyTorch, Keras 3.15 rounds its float64 results to float32.
+        x = x @ ops.cast(self.kernel * self.kernel_gain, self.compute_dtype)
         if self.use_bias:
             x = x + ops.cast(self.bias * self.bias_gain, self.compute_dtype)
         return activate(x, self.activation)

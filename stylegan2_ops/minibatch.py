@@ -40,9 +40,10 @@ def minibatch_stddev(x: Any, group_size: int = 4, features: int = 1) -> Any:
     average = ops.transpose(member / ops.sum(member, axis=0, keepdims=True))  # (groups, B)
 
     flat = ops.cast(ops.reshape(x, (-1, height * width * channels)), dtype)
-    centred = flat - ops.matmul(member, ops.matmul(average, flat))
-    deviation = ops.sqrt(ops.matmul(average, ops.square(centred)) + 1e-8)
+    centred = flat - member @ (average @ flat)
+    deviation = ops.sqrt(average @ ops.square(centred) + 1e-8)
     deviation = ops.reshape(deviation, (-1, height * width, features, channels // features))
-    maps = ops.matmul(member, ops.mean(deviation, axis=(1, 3)))  # (B, features)
+    # Not ops.mean: with PyTorch, Keras 3.15 computes that of float64 in float32.
+    maps = member @ (ops.sum(deviation, axis=(1, 3)) * (features / (height * width * channels)))
     maps = ops.reshape(ops.cast(maps, x.dtype), (-1, 1, 1, features))
     return ops.concatenate([x, ops.broadcast_to(maps, (batch, height, width, features))], axis=-1)

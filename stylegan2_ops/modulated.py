@@ -114,7 +114,7 @@ class ModulatedConv2D(keras.layers.Layer):
             depthwise_kernel = ops.cast(self.depthwise_kernel, style.dtype)
             depthwise_energy = ops.sum(ops.square(depthwise_kernel), axis=(0, 1))  # (depth, 1)
             energy = energy * (ops.transpose(depthwise_energy) if self.resample == "up" else depthwise_energy)
-        return ops.rsqrt(ops.matmul(ops.square(style), energy) + DEMODULATION_EPSILON)
+        return ops.rsqrt(ops.square(style) @ energy + DEMODULATION_EPSILON)
 
     def _conv(self, x: Any, kernel: Any) -> Any:
         if self.separable:

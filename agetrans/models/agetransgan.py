@@ -55,7 +55,7 @@ class FromPicture(keras.layers.Layer):
 
     def call(self, image: Any, label: Any) -> Any:
         kernel = self.kernel * self.kernel_gain
-        offset = ops.matmul(ops.cast(label, kernel.dtype), kernel[0, 0, self.colours :]) + self.bias * GAIN
+        offset = ops.cast(label, kernel.dtype) @ kernel[0, 0, self.colours :] + self.bias * GAIN
         offset = ops.cast(offset, self.compute_dtype)
         # One label's offset is an ordinary bias, which TensorFlow joins with the convolution.
         offset = offset[0] if offset.shape[0] == 1 else offset[:, None, None, :]
