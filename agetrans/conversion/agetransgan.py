@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -59,7 +60,9 @@ def _channels_last(name: str, array: np.ndarray, variable: Any) -> np.ndarray:
         array = array.T
     elif name.endswith("weight") and array.ndim >= 4:
         array = array.reshape(array.shape[-4:]).transpose(2, 3, 1, 0)
-    elif array.size == variable.numpy().size:
+    elif name.startswith("noises."):
+        array = array.transpose(0, 2, 3, 1)
+    elif array.size == math.prod(variable.shape):  # A bias or a noise strength with axes of one.
         array = array.reshape(variable.shape)
     if array.shape != tuple(variable.shape):
         raise ValueError(f"{name} does not fit {variable.path} {tuple(variable.shape)}: {array.shape}")
