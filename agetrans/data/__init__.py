@@ -1,0 +1,1 @@
+"""Training data: the synthetic teacher, families of one person at many ages, framed photographs."""

@@ -1,0 +1,159 @@
+"""Training batches from families and photographs: pairs of ages, composed targets, displacement of landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.interpolate import RBFInterpolator
+
+from agetrans.groups import AgeGroups
+
+SIZE, HEAD_GRID, FLOW_GRID = 256, 64, 32
+MIRRORED_LANDMARKS = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46,
+     39, 38, 37, 36, 41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
+)  # fmt: skip
+"""Which of the 68 landmarks becomes which in a mirrored picture."""
+_BORDER = np.array([(x, y) for x in (0, 85, 170, 255) for y in (0, 85, 170, 255) if x in (0, 255) or y in (0, 255)])
+
+
+class Families:
+    """All shards of a folder of families, in memory; `reload` takes in those written since."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shards: dict[Path, dict[str, np.ndarray]] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        for path in sorted(self.folder.glob("*.npz")):
+            if path not in self.shards:
+                with np.load(path) as shard:
+                    self.shards[path] = {name: shard[name] for name in ("pictures", "heads", "years", "landmarks")}
+        self.people = [(shard, row) for shard in self.shards.values() for row in range(len(shard["years"]))]
+
+
+def head_region(source_head: np.ndarray, target_head: np.ndarray) -> np.ndarray:
+    """Where a picture may change: the union of two heads `(64, 64)` bool, grown and softened, float32 in [0, 1]."""
+    union = (source_head | target_head).astype(np.uint8)
+    grown = cv2.dilate(union, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
+    return cv2.GaussianBlur(grown.astype(np.float32), (0, 0), 1.2)
+
+
+def landmark_flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Displacement field of landmarks on the flow grid: at a target landmark it leads to the source's.
+
+    Args:
+        source, target: `(68, 2)` in pixels of the 256 picture.
+
+    Returns:
+        `(32, 32, 2)` float32 in fractions of the width: a thin-plate spline through the landmarks, smoothed,
+        that is zero on the picture's border.
+    """
+    places = np.concatenate([target, _BORDER])
+    moves = np.concatenate([source - target, np.zeros_like(_BORDER, np.float64)])
+    spline = RBFInterpolator(places / SIZE, moves / SIZE, smoothing=1e-4)
+    centres = (np.arange(FLOW_GRID) + 0.5) / FLOW_GRID - 0.5 / SIZE
+    grid = np.stack(np.meshgrid(centres, centres), axis=-1)
+    return spline(grid.reshape(-1, 2)).reshape(FLOW_GRID, FLOW_GRID, 2).astype(np.float32)
+
+
+def face_weight(landmarks: np.ndarray) -> np.ndarray:
+    """Where landmarks say how the face moves: their hull, grown, `(32, 32, 1)` float32 in [0, 1]."""
+    points = (landmarks + 0.5) * (FLOW_GRID / SIZE) - 0.5
+    mask = np.zeros((FLOW_GRID, FLOW_GRID), np.uint8)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
+    return cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.float32), (0, 0), 1.0)[..., None]
+
+
+def jitter(random: np.random.Generator) -> np.ndarray:
+    """A small random similarity about the centre, as errors of the face finder are: `(2, 3)`, mirrored half the time."""
+    scale, angle = np.exp(random.normal(0, 0.05)), random.normal(0, 3.0)
+    matrix = cv2.getRotationMatrix2D((SIZE / 2 - 0.5,) * 2, angle, scale)
+    matrix[:, 2] += random.normal(0, 4.0, 2)
+    if random.random() < 0.5:
+        matrix = matrix @ np.array([[-1.0, 0, SIZE - 1], [0, 1, 0], [0, 0, 1]])
+    return matrix
+
+
+def move(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Warps a 256 picture by a jitter; reflects beyond the edge."""
+    return cv2.warpAffine(picture, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def move_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Landmarks `(68, 2)` of the moved picture, renumbered where it is mirrored."""
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    return moved[MIRRORED_LANDMARKS] if np.linalg.det(matrix[:, :2]) < 0 else moved
+
+
+def move_grid(mask: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Warps a `(64, 64)` map by a jitter that is given in pixels of the 256 picture."""
+    scale = HEAD_GRID / SIZE
+    moved = matrix.copy()
+    offset = (1 - scale) / 2  # the first grid cell's centre lies (1 / scale - 1) / 2 pixels inside
+    moved[:, 2] = scale * (matrix[:, 2] + matrix[:, :2] @ np.full(2, offset / scale)) - offset
+    return cv2.warpAffine(mask, moved, mask.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """One training pair of a person; an eighth of the time both are the same frame: no change."""
+    frames = len(shard["years"][row])
+    source = int(random.integers(frames))
+    target = source if random.random() < 1 / 8 else int(random.integers(frames))
+    matrix = jitter(random)
+    pictures, landmarks, heads = (shard[name][row] for name in ("pictures", "landmarks", "heads"))
+    before, after = (move(pictures[k], matrix) for k in (source, target))
+    region = move_grid(head_region(heads[source], heads[target]), matrix)
+    share = cv2.resize(region, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[..., None]
+    points = [move_points(landmarks[k], matrix) for k in (source, target)]
+    return {
+        "source": before,
+        "target": np.rint(share * after + (1 - share) * before).astype(np.uint8),
+        "years": shard["years"][row][target],
+        "source_years": shard["years"][row][source],
+        "head": region[..., None],
+        "flow": landmark_flow(*points) if source != target else np.zeros((FLOW_GRID, FLOW_GRID, 2), np.float32),
+        "flow_weight": face_weight(points[1]),
+    }
+
+
+def batches(
+    families: Families, photos: np.ndarray, photo_years: np.ndarray, pairs: int, photographs: int, first: int, seed: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Endless batches for `ReAging`; batch number n is the same in every run over the same data.
+
+    Args:
+        families: synthetic people.
+        photos: `(N, 256, 256, 3)` uint8, framed "ffhq".
+        photo_years: `(N,)` labelled ages.
+        pairs, photographs: how many of each in a batch.
+        first: number of the first batch, to continue a run.
+        seed: of the whole run.
+    """
+    groups = AgeGroups.of(10)
+
+    def make(number: int) -> dict[str, np.ndarray]:
+        random = np.random.default_rng((seed, number))
+        rows = [family_pair(*families.people[random.integers(len(families.people))], random) for _ in range(pairs)]
+        chosen = random.integers(len(photos), size=photographs)
+        own = photo_years[chosen].astype(np.float32)
+        wanted = np.interp(random.uniform(0, groups.count - 1, photographs), np.arange(groups.count), groups.centres)
+        return {
+            **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
+            "photo": np.stack([move(photos[i], jitter(random)) for i in chosen]),
+            "photo_years": own,
+            "photo_target": np.where(np.arange(photographs) % 4 == 0, own, wanted).astype(np.float32),
+        }
+
+    with ThreadPoolExecutor(1) as pool:
+        ahead = [pool.submit(make, first + n) for n in range(3)]
+        number = first + 3
+        while True:
+            yield ahead.pop(0).result()
+            ahead.append(pool.submit(make, number))
+            number += 1

@@ -1,0 +1,104 @@
+"""Families: one synthetic person at several ages, with head masks and landmarks, in shards on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .attributes import NAMES, child_of, old_of
+from .directions import Directions
+from .network import Mapping, Synthesis
+from .samples import compiled, draw_latents, mean_latent, save_npz, shrink, to_bytes
+from .segments import FEATURE, head_masks, load_centroids
+
+FRAMES = 8
+"""Frames of a person: as drawn, and at seven other ages."""
+FIRST_PERSON = 100_000
+"""Families are other people than the samples that the directions were fitted to."""
+YEARS = (1.0, 4.5, 8.0, 12.0, 17.0, 24.5, 34.5, 44.5, 59.5, 77.0)
+ASKED = (4.0, 7.5, 11.0, 14.0, 17.5, 25.0, 36.0, 46.0, 55.0, 68.0)
+"""Ages that the directions must be asked for to see these years: the ruler that they were fitted with, and ridge
+regression, both pull towards the middle, so that steps to the ends overshoot. Read off ten people by eye."""
+MOST_YAW = 0.25
+"""Largest sideways place of the nose, in distances between the eyes; beyond it lie profiles."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a family is made with.
+
+    Attributes:
+        directions: latent steps of the attributes.
+        landmarks: `(256, 256, 3)` uint8 to `(68, 2)` points in pixels.
+    """
+
+    directions: Directions
+    landmarks: Callable[[np.ndarray], np.ndarray]
+
+
+def make_families(folder: Path, people: int, tools: Tools, first: int = FIRST_PERSON, shard_size: int = 20) -> Iterator[Path]:
+    """Writes shards of families that are not there yet and yields their paths, one by one, in order.
+
+    Each shard `NNNNNN.npz` holds, for N people and F frames: `pictures` (N, F, 256, 256, 3) uint8, `heads`
+    (N, F, 64, 64) bool, `intended` (N, F) float32 years, `landmarks` (N, F, 68, 2) float32, `w` (N, F, 512) float32.
+    A run cut off continues with the first missing shard.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    mapping = compiled(Mapping())
+    mean_w = mean_latent(mapping)
+    synthesis = compiled(Synthesis(512, features=(FEATURE,), dtype="mixed_bfloat16"))
+    centroids = load_centroids()
+    for start in range(first, first + people, shard_size):
+        path = folder / f"{start:06d}.npz"
+        if not path.exists():
+            latents = draw_latents(start, shard_size, mapping, mean_w)
+            yaw = tools.directions.predict(latents)[:, NAMES.index("yaw")]
+            latents = latents[np.abs(yaw) < MOST_YAW]
+            families = [
+                _family(w, np.random.default_rng((start + row, 7)), tools, synthesis, centroids)
+                for row, w in enumerate(latents)
+            ]
+            save_npz(path, **{name: np.stack([family[name] for family in families]) for name in families[0]})
+        yield path
+
+
+def monotone(asked: np.ndarray, estimated: np.ndarray) -> np.ndarray:
+    """Estimated ages made to rise with the ages that were asked for (isotonic least squares, pool adjacent violators).
+
+    An estimate of a single picture errs by years; the order of one person's frames is known.
+    """
+    order = np.argsort(asked, kind="stable")
+    values: list[list[float]] = []
+    for value in estimated[order]:
+        values.append([float(value), 1.0])
+        while len(values) > 1 and values[-2][0] >= values[-1][0]:
+            (a, n), (b, m) = values[-2:]
+            values[-2:] = [[(a * n + b * m) / (n + m), n + m]]
+    risen = np.concatenate([np.full(int(count), mean) for mean, count in values])
+    result = np.empty_like(risen)
+    result[order] = risen
+    return result.astype(np.float32)
+
+
+def _family(w: np.ndarray, random: np.random.Generator, tools: Tools, synthesis: Callable, centroids: np.ndarray):
+    known = tools.directions.predict(w[None])[0]
+    child, old = known[NAMES.index("child")], known[NAMES.index("old")]
+    now = np.exp(child) - 3 if child < child_of(24) else 25 + max(old, 0.0)
+    places = np.sort(random.permutation(len(YEARS))[: FRAMES - 1]) + random.uniform(-0.4, 0.4, FRAMES - 1)
+    asked = np.interp(places, np.arange(len(ASKED)), ASKED)
+    steps = tools.directions.steps[:, [NAMES.index("child"), NAMES.index("old")]]
+    moves = np.stack([child_of(asked) - child, old_of(asked) - old], axis=1) @ steps.T
+    latents = np.concatenate([w[None], w + moves]).astype(np.float32)
+    outputs = [synthesis(latents[i : i + 4]) for i in range(0, FRAMES, 4)]
+    pictures = np.concatenate([to_bytes(shrink(picture, 256)) for picture, _ in outputs])
+    heads = np.concatenate([head_masks(activations[FEATURE], centroids) for _, activations in outputs])
+    return {
+        "pictures": pictures,
+        "heads": heads,
+        "intended": np.interp([now, *asked], ASKED, YEARS).astype(np.float32),
+        "landmarks": np.stack([tools.landmarks(picture) for picture in pictures]).astype(np.float32),
+        "w": latents,
+    }

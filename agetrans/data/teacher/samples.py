@@ -1,0 +1,96 @@
+"""People of the teacher: latents drawn by number, and the pictures they make, in shards on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from .network import LATENT_SIZE, Mapping, Synthesis
+
+TRUNCATION = (0.6, 1.0)
+"""Range of the truncation: each person's w is pulled towards the mean by a factor drawn from it."""
+MEAN_LATENT_SAMPLES = 4096
+
+
+def compiled(model: keras.Model) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """A function from NumPy to NumPy that runs a model without gradients, traced where the backend can."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        run = tensorflow.function(model.call, autograph=False, reduce_retracing=True)
+    else:
+        import torch
+
+        def run(*inputs):
+            with torch.no_grad():
+                return model(*inputs)
+
+    def call(*inputs: np.ndarray):
+        outputs = run(*(ops.convert_to_tensor(array) for array in inputs))
+        return keras.tree.map_structure(ops.convert_to_numpy, outputs)
+
+    return call
+
+
+def draw_latents(first: int, count: int, mapping: Callable, mean_w: np.ndarray) -> np.ndarray:
+    """The w of people `first` ... `first + count - 1`: `(count, 512)` float32.
+
+    A person's number alone decides the latent, so that shards can be made in any order and again.
+    """
+    z = np.empty((count, LATENT_SIZE), np.float32)
+    truncation = np.empty((count, 1), np.float32)
+    for row in range(count):
+        random = np.random.default_rng((first + row, 2022))
+        z[row] = random.standard_normal(LATENT_SIZE, np.float32)
+        truncation[row] = random.uniform(*TRUNCATION)
+    return mean_w + truncation * (mapping(z) - mean_w)
+
+
+def mean_latent(mapping: Callable) -> np.ndarray:
+    """Mean w `(512,)` of a fixed set of standard normal z."""
+    z = np.random.default_rng(2022).standard_normal((MEAN_LATENT_SAMPLES, LATENT_SIZE), np.float32)
+    return mapping(z).mean(axis=0)
+
+
+def to_bytes(pictures: np.ndarray) -> np.ndarray:
+    """Pictures in [-1, 1] to uint8, rounded to the nearest level."""
+    return np.clip(np.rint(pictures * 127.5 + 127.5), 0, 255).astype(np.uint8)
+
+
+def shrink(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Averages square blocks: `(B, S, S, C)` to `(B, size, size, C)`; S must be a multiple of `size`."""
+    batch, side, _, channels = pictures.shape
+    block = side // size
+    return pictures.reshape(batch, size, block, size, block, channels).mean(axis=(2, 4))
+
+
+def save_npz(path: Path, **arrays: np.ndarray) -> None:
+    """Writes an uncompressed `.npz` atomically."""
+    temporary = path.with_name(path.name + ".partial")
+    with open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(temporary, path)
+
+
+def make_samples(folder: Path, people: int, size: int = 256, shard_size: int = 100) -> Iterator[Path]:
+    """Writes shards of people that are not there yet and yields their paths, one by one, in order.
+
+    Each shard `NNNNN.npz` (number of its first person) holds `w` (N, 512) float32 and `pictures` (N, size, size, 3)
+    uint8. A run cut off continues with the first missing shard.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    mapping = compiled(Mapping())
+    mean_w = mean_latent(mapping)
+    synthesis = compiled(Synthesis(512, dtype="mixed_bfloat16"))
+    for first in range(0, people, shard_size):
+        path = folder / f"{first:05d}.npz"
+        if not path.exists():
+            w = draw_latents(first, min(shard_size, people - first), mapping, mean_w)
+            pictures = [to_bytes(shrink(synthesis(w[row : row + 4]), size)) for row in range(0, len(w), 4)]
+            save_npz(path, w=w, pictures=np.concatenate(pictures))
+        yield path

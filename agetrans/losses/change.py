@@ -1,0 +1,26 @@
+"""Losses on the parts of a change: displacement and mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+
+def displacement_error(flow: Any, target: Any, weight: Any) -> Any:
+    """Mean absolute difference of displacements on a coarse grid.
+
+    Args:
+        flow: `(B, S, S, 2)` in fractions of the width; averaged down to the target's grid.
+        target: `(B, s, s, 2)`, S a multiple of s.
+        weight: `(B, s, s, 1)`.
+    """
+    flow = ops.average_pool(flow, flow.shape[1] // target.shape[1], data_format="channels_last")
+    return ops.mean(ops.abs(flow - target) * weight)
+
+
+def mask_cross_entropy(mask: Any, target: Any) -> Any:
+    """Mean binary cross-entropy of a mask `(B, S, S, 1)` in [0, 1] averaged down to a target `(B, s, s, 1)`."""
+    mask = ops.average_pool(mask, mask.shape[1] // target.shape[1], data_format="channels_last")
+    mask = ops.clip(mask, 1e-3, 1 - 1e-3)
+    return -ops.mean(target * ops.log(mask) + (1 - target) * ops.log(1 - mask))

@@ -1,0 +1,206 @@
+"""AgeTrans: re-ages a photograph by predicting how to change it, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from stylegan2_ops import (
+    EqualizedConv2D,
+    EqualizedDense,
+    StyledConv2D,
+    ToImage,
+    haar_down,
+    haar_up,
+    upsample_2d,
+)
+
+from .afd import FeatureDecomposition
+from .change import apply_change
+from .generator import Generator
+from .icm import IdentityConditionalModule
+
+STYLE_SIZE = 256
+WIDTH_FACTORS = (1, 3, 6, 12)
+"""Channels over the width argument at the four levels, finest first."""
+FLOW_GAIN, DELTA_GAIN = 0.02, 0.25
+"""Size of a fresh network's displacement (fractions of the width) and colour change (of the range [-1, 1])."""
+AGES = 101
+
+
+class Encoder(keras.layers.Layer):
+    """A picture to features at four levels: `(B, S, S, 3)` to sides S/2, S/4, S/8, S/16, finest first.
+
+    Args:
+        width: channels at the finest level; the others have 3, 6 and 12 times as many.
+        depth: residual blocks at the coarsest level.
+    """
+
+    def __init__(self, width: int, depth: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.widths = [width * factor for factor in WIDTH_FACTORS]
+        self.depth = depth
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        size = input_shape[1]
+        policy = {"dtype": self.dtype_policy, "activation": "scaled_leaky_relu"}
+        self.stem = EqualizedConv2D(self.widths[0], 3, **policy)
+        self.stem.build((None, size // 2, size // 2, 12))
+        self.downs, self.blocks = [], []
+        for level, (fine, coarse) in enumerate(zip(self.widths, self.widths[1:], strict=False)):
+            side = size >> (level + 1)
+            down = EqualizedConv2D(coarse, 3, resample="down", **policy)
+            down.build((None, side, side, fine))
+            self.downs.append(down)
+            last = coarse == self.widths[-1]
+            convs = [EqualizedConv2D(coarse, 3, **policy) for _ in range(2 * self.depth if last else 1)]
+            for conv in convs:
+                conv.build((None, side // 2, side // 2, coarse))
+            self.blocks.append(convs)
+
+    def call(self, image: Any) -> list[Any]:
+        x = self.stem(haar_down(ops.cast(image, self.compute_dtype)))
+        features = [x]
+        for down, convs in zip(self.downs, self.blocks, strict=True):
+            x = down(x)
+            for conv in convs:
+                x = (x + conv(x)) * 0.7
+            features.append(x)
+        return features
+
+
+@keras.saving.register_keras_serializable("agetrans")
+class AgeTrans(Generator):
+    """Re-ages a photograph: displacement, added colour and a mask, applied to the photograph itself.
+
+    An encoder reads the face once. AFD splits its coarsest features into an age and an identity part; the ICM makes
+    each age group's view of the identity; a label mixes these views into a style w and the decoder's start. The
+    StyleGAN2 decoder, fed by the encoder's skips, sums a change over its levels: flow, delta and mask.
+
+    Args:
+        size: core size in pixels, a multiple of 32.
+        groups: number of age groups.
+        width: channels at the finest level.
+        units: channels of each age group in the ICM.
+
+    Call arguments:
+        image: `(B, size, size, 3)` RGB in [-1, 1].
+        label: `(B, groups)`, rows sum to 1; a mix of neighbouring groups is an age between them.
+        noise: maps of `noise_sides`, or None for zero noise.
+
+    Returns:
+        `(B, size, size, 3)` float32 RGB, not clipped.
+    """
+
+    def __init__(self, size: int = 256, groups: int = 10, width: int = 16, units: int = 32, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if size % 32:
+            raise ValueError(f"The core size must be a multiple of 32 pixels. Received: size={size}")
+        self.size, self.groups, self.width, self.units = size, groups, width, units
+        sides = [size >> level for level in range(1, 5)]
+        self.noise_sides = (sides[3], sides[2], sides[2], sides[1], sides[1], sides[0], sides[0])
+        policy = {"dtype": self.dtype_policy}
+        self.encoder = Encoder(width, name="encoder", **policy)
+        self.afd = FeatureDecomposition(name="afd", **policy)
+        self.age_hidden = EqualizedDense(256, activation="scaled_leaky_relu", name="age_hidden", **policy)
+        self.age_years = EqualizedDense(AGES, name="age_years", **policy)
+        self.age_groups = EqualizedDense(groups, name="age_groups", **policy)
+        self.icm = IdentityConditionalModule(groups, units, name="icm", **policy)
+        self.to_style = [
+            EqualizedDense(STYLE_SIZE, activation="scaled_leaky_relu", name=f"style{i}", **policy) for i in range(2)
+        ]
+        widths = self.encoder.widths
+        self.start = EqualizedConv2D(widths[3], 1, name="start", **policy)
+        self.first = StyledConv2D(widths[3], name="first", **policy)
+        self.ups = [StyledConv2D(widths[k], resample="up", name=f"up{k}", **policy) for k in (2, 1, 0)]
+        self.skips = [EqualizedConv2D(widths[k], 1, name=f"skip{k}", **policy) for k in (2, 1, 0)]
+        self.convs = [StyledConv2D(widths[k], name=f"conv{k}", **policy) for k in (2, 1, 0)]
+        self.to_change = [ToImage(channels, name=f"change{k}", **policy) for k, channels in zip((3, 2, 1, 0), (6, 6, 6, 4), strict=True)]
+        self.to_detail = ToImage(16, name="detail", **policy)
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        sides = [self.size >> level for level in range(1, 5)]
+        widths = self.encoder.widths
+        maps = [(None, side, side, channels) for side, channels in zip(sides, widths, strict=True)]
+        style = (None, STYLE_SIZE)
+        self.encoder.build((None, self.size, self.size, 3))
+        self.afd.build(maps[3])
+        self.age_hidden.build((None, 5 * widths[3]))
+        self.age_years.build((None, 256))
+        self.age_groups.build((None, AGES))
+        self.icm.build(maps[3])
+        self.to_style[0].build((None, 16 * self.units))
+        self.to_style[1].build(style)
+        self.start.build((*maps[3][:3], self.units))
+        self.first.build(maps[3], style)
+        self.to_change[0].build(maps[3], style)
+        for step, level in enumerate((2, 1, 0)):
+            self.ups[step].build(maps[level + 1], style)
+            self.skips[step].build(maps[level])
+            self.convs[step].build(maps[level], style)
+            self.to_change[step + 1].build(maps[level], style)
+        self.to_detail.build(maps[0], style)
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "groups": self.groups,
+            "width": self.width,
+            "units": self.units,
+        }
+
+    def encode(self, image: Any) -> tuple[Any, ...]:
+        """Skips of three levels (finest first), identity features, and the ICM's view of each group."""
+        *skips, features = self.encoder(image)
+        identity, _ = self.afd(features)
+        return (*skips, identity, self.icm(identity))
+
+    def estimate_age(self, image: Any) -> tuple[Any, Any]:
+        """The age that AFD's age part shows: logits over years `(B, 101)` and over groups `(B, groups)`, float32."""
+        _, age = self.afd(self.encoder(image)[-1])
+        return self.read_age(age)
+
+    def read_age(self, age: Any) -> tuple[Any, Any]:
+        """Age logits of AFD's age features, see `estimate_age`."""
+        hidden = self.age_hidden(ops.concatenate([_grid_means(age, 2), ops.max(age, axis=(1, 2))], axis=-1))
+        years = ops.cast(self.age_years(hidden), "float32")
+        return years, ops.cast(self.age_groups(years), "float32")
+
+    def decode(self, codes: tuple[Any, ...], label: Any, noise: Sequence[Any] | None = None) -> Any:
+        """The change `(B, size, size, 6)` float32: flow (fractions of the width), delta, mask in [0, 1]."""
+        *skips, identity, views = codes
+        noise = noise or [None] * len(self.noise_sides)
+        label = ops.cast(label, views.dtype)
+        view = ops.sum(views * label[:, :, None, None, None], axis=1)
+        w = self.to_style[1](self.to_style[0](_grid_means(view, 4)))
+        x = self.first((identity + self.start(view)) * 0.7, w, noise[0])
+        change = self.to_change[0](x, w)
+        for step, skip in enumerate(reversed(skips)):
+            x = self.ups[step](x, w, noise[2 * step + 1])
+            x = self.convs[step]((x + self.skips[step](skip)) * 0.7, w, noise[2 * step + 2])
+            if step < 2:
+                change = self.to_change[step + 1](x, w, change)
+        # Displacement stays smooth: it is predicted up to a quarter of the core size; colour and mask go on.
+        flow = upsample_2d(upsample_2d(change[..., :2])) * FLOW_GAIN
+        paint = self.to_change[3](x, w, change[..., 2:])
+        paint = upsample_2d(paint) + haar_up(self.to_detail(x, w))
+        # A little beyond [0, 1] and cut, so that the mask reaches 0 and leaves the background as it is.
+        mask = ops.clip(1.1 * ops.sigmoid(paint[..., 3:]) - 0.05, 0.0, 1.0)
+        return ops.concatenate([flow, paint[..., :3] * DELTA_GAIN, mask], axis=-1)
+
+    def compose(self, photo: Any, change: Any) -> Any:
+        return apply_change(photo, change)
+
+
+def _grid_means(x: Any, cells: int) -> Any:
+    """Means over a grid of cells: `(B, H, W, C)` to `(B, cells * cells * C)`."""
+    height, width, channels = x.shape[1:]
+    x = ops.reshape(x, (-1, cells, height // cells, cells, width // cells, channels))
+    return ops.reshape(ops.mean(x, axis=(2, 4)), (-1, cells * cells * channels))

@@ -1,0 +1,88 @@
+"""The conditional multilayer projection (CMP) discriminator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from stylegan2_ops import EqualizedConv2D, EqualizedDense, haar_down, minibatch_stddev
+
+LEVELS = (32, 16, 8, 4)
+"""Sides in pixels of the features that are judged."""
+WIDTHS = {64: 48, 32: 96, 16: 128, 8: 192, 4: 192}
+
+
+class Discriminator(keras.Model):
+    """Judges pictures at several levels, each projected on the target age, and reads the age group.
+
+    AgeTransGAN's CMP discriminator as far as its authors describe it: features of several layers, each fused with
+    the age label by projection (Miyato and Koyama, 2018), and an age classifier on the last. Patch scores: every
+    position of a level is judged.
+
+    Args:
+        size: side of the pictures, a power of two from 64.
+        groups: number of age groups.
+
+    Call arguments:
+        image: `(B, size, size, 3)` in [-1, 1].
+        label: `(B, groups)`, rows sum to 1.
+
+    Returns:
+        The pair: scores `(B, 32 * 32 + 16 * 16 + 8 * 8 + 4 * 4)` and logits over groups `(B, groups)`, float32.
+    """
+
+    def __init__(self, size: int = 256, groups: int = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.size, self.groups = size, groups
+        policy = {"dtype": self.dtype_policy}
+        self.halvings = int(np.log2(size // 64))
+        self.stem = EqualizedConv2D(WIDTHS[64], 3, activation="scaled_leaky_relu", name="stem", **policy)
+        self.downs = [
+            EqualizedConv2D(
+                WIDTHS[side], 3, resample="down", activation="scaled_leaky_relu", name=f"down{side}", **policy
+            )
+            for side in LEVELS
+        ]
+        self.convs = [
+            EqualizedConv2D(WIDTHS[side], 3, activation="scaled_leaky_relu", name=f"conv{side}", **policy)
+            for side in LEVELS
+        ]
+        self.scores = [EqualizedConv2D(1, 1, name=f"score{side}", **policy) for side in LEVELS]
+        self.embeddings = [
+            EqualizedDense(WIDTHS[side], use_bias=False, name=f"embedding{side}", **policy) for side in LEVELS
+        ]
+        self.classify = EqualizedDense(groups, name="classify", **policy)
+        self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        self.stem.build((None, 64, 64, 3 * 4**self.halvings))
+        width = WIDTHS[64]
+        for i, side in enumerate(LEVELS):
+            self.downs[i].build((None, 2 * side, 2 * side, width))
+            width = WIDTHS[side]
+            self.convs[i].build((None, side, side, width + (side == LEVELS[-1])))
+            self.scores[i].build((None, side, side, width))
+            self.embeddings[i].build((None, self.groups))
+        self.classify.build((None, width))
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size, "groups": self.groups}
+
+    def call(self, image: Any, label: Any) -> tuple[Any, Any]:
+        x = ops.cast(image, self.compute_dtype)
+        for _ in range(self.halvings):
+            x = haar_down(x) * 0.5
+        x = self.stem(x)
+        scores = []
+        for i, side in enumerate(LEVELS):
+            x = self.downs[i](x)
+            x = self.convs[i](minibatch_stddev(x) if side == LEVELS[-1] else x)
+            embedding = self.embeddings[i](ops.cast(label, x.dtype))[:, None, None, :]
+            projection = ops.sum(x * embedding, axis=-1, keepdims=True) / float(np.sqrt(x.shape[-1]))
+            scores.append(ops.reshape(ops.cast(self.scores[i](x) + projection, "float32"), (-1, side * side)))
+        logits = self.classify(ops.mean(x, axis=(1, 2)))
+        return ops.concatenate(scores, axis=-1), ops.cast(logits, "float32")
