@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,14 +18,46 @@ MIRRORED_LANDMARKS = np.array(
      39, 38, 37, 36, 41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
 )  # fmt: skip
 """Which of the 68 landmarks becomes which in a mirrored picture."""
+LARGEST_MEAN_ERROR = 12.0
+"""Years between reading and intention, mean over a person's frames, beyond which the person is left out."""
 _BORDER = np.array([(x, y) for x in (0, 85, 170, 255) for y in (0, 85, 170, 255) if x in (0, 255) or y in (0, 255)])
 
 
-class Families:
-    """All shards of a folder of families, in memory; `reload` takes in those written since."""
+def monotone(asked: np.ndarray, estimated: np.ndarray) -> np.ndarray:
+    """Estimated ages made to rise with the ages that were asked for (isotonic least squares, pool adjacent violators).
 
-    def __init__(self, folder: Path) -> None:
+    An estimate of a single picture errs by years; the order of one person's frames is known.
+
+    Args:
+        asked, estimated: `(F,)` of one person's frames.
+    """
+    order = np.argsort(asked, kind="stable")
+    values: list[list[float]] = []
+    for value in estimated[order]:
+        values.append([float(value), 1.0])
+        while len(values) > 1 and values[-2][0] >= values[-1][0]:
+            (a, n), (b, m) = values[-2:]
+            values[-2:] = [[(a * n + b * m) / (n + m), n + m]]
+    risen = np.concatenate([np.full(int(count), mean) for mean, count in values])
+    result = np.empty_like(risen)
+    result[order] = risen
+    return result.astype(np.float32)
+
+
+class Families:
+    """All shards of a folder of families, in memory; `reload` takes in those written since.
+
+    A frame's age is half what it was intended to be and half what an estimator reads, made to rise with the
+    intention; people whose readings lie far from the intention are left out.
+
+    Args:
+        folder: shards of `agetrans.data.teacher.families`.
+        estimate: pictures `(N, 256, 256, 3)` uint8 to years `(N,)`.
+    """
+
+    def __init__(self, folder: Path, estimate: Callable[[np.ndarray], np.ndarray]) -> None:
         self.folder = folder
+        self.estimate = estimate
         self.shards: dict[Path, dict[str, np.ndarray]] = {}
         self.reload()
 
@@ -33,8 +65,18 @@ class Families:
         for path in sorted(self.folder.glob("*.npz")):
             if path not in self.shards:
                 with np.load(path) as shard:
-                    self.shards[path] = {name: shard[name] for name in ("pictures", "heads", "years", "landmarks")}
-        self.people = [(shard, row) for shard in self.shards.values() for row in range(len(shard["years"]))]
+                    held = {name: shard[name] for name in ("pictures", "heads", "intended", "landmarks")}
+                people, frames = held["intended"].shape
+                read = self.estimate(held["pictures"].reshape(-1, SIZE, SIZE, 3)).reshape(people, frames)
+                both = (held["intended"] + read) / 2
+                held["years"] = np.stack([monotone(*row) for row in zip(held["intended"], both, strict=True)])
+                held["error"] = np.abs(held["intended"] - read).mean(axis=1)
+                self.shards[path] = held
+        self.people = [
+            (shard, row)
+            for shard in self.shards.values()
+            for row in np.flatnonzero(shard["error"] < LARGEST_MEAN_ERROR)
+        ]
 
 
 def head_region(source_head: np.ndarray, target_head: np.ndarray) -> np.ndarray:

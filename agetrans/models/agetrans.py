@@ -156,6 +156,11 @@ class AgeTrans(Generator):
             "units": self.units,
         }
 
+    def reset_change(self) -> None:
+        """Makes every change zero in flow and colour: training starts from the unchanged photograph."""
+        for layer in (*self.to_change, self.to_detail):
+            layer.conv.kernel.assign(ops.zeros_like(layer.conv.kernel))
+
     def encode(self, image: Any) -> tuple[Any, ...]:
         """Skips of three levels (finest first), identity features, and the ICM's view of each group."""
         *skips, features = self.encoder(image)

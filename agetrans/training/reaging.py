@@ -23,9 +23,9 @@ class Weights:
 
     pixel: float = 4.0
     gradient: float = 6.0
-    adversarial: float = 0.1
+    adversarial: float = 0.3
     age_class: float = 0.05
-    critic_age: float = 0.1
+    critic_age: float = 0.05
     critic_features: float = 0.5
     displacement: float = 20.0
     mask: float = 0.2
@@ -53,6 +53,7 @@ class ReAging(keras.Model):
         generator: the network that is trained.
         critic: age estimator, not trained.
         age_groups: groups of the generator.
+        critic_centres: what the critic reads of real people at each group's centre, `(groups,)` years.
         output_size: side at which pictures are compared: the core size, or half of it for the first phase, which
             leaves the generator's finest detail layer untrained and costs a quarter in every loss.
         ema_half_life: half-life of the averaged generator, in steps.
@@ -63,9 +64,10 @@ class ReAging(keras.Model):
         generator: AgeTrans,
         critic: AgeEstimator,
         age_groups: AgeGroups,
+        critic_centres: np.ndarray,
         output_size: int = 256,
         weights: Weights = Weights(),
-        ema_half_life: float = 300.0,
+        ema_half_life: float = 100.0,
         dtype: str | None = None,
     ) -> None:
         super().__init__(dtype=dtype)
@@ -74,6 +76,7 @@ class ReAging(keras.Model):
         self.critic.trainable = False
         self.discriminator = Discriminator(output_size, age_groups.count, dtype=dtype)
         self.centres = np.array(age_groups.centres, np.float32)
+        self.critic_centres = np.asarray(critic_centres, np.float32)
         self.output_size = output_size
         self.terms = weights
         self.decay = float(0.5 ** (1 / ema_half_life))
@@ -81,16 +84,20 @@ class ReAging(keras.Model):
             self.add_weight(shape=v.shape, dtype="float32", trainable=False, name=f"average{i}")
             for i, v in enumerate(generator.trainable_variables)
         ]
-        for average, variable in zip(self.average, generator.trainable_variables, strict=True):
-            average.assign(variable)
+        self.restart_average()
         self.steps = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="steps")
         self.built = True
 
     def compile(self, learning_rate: Any = 2e-3, discriminator_rate: float = 2e-3) -> None:  # type: ignore[override]
-        super().compile(optimizer=keras.optimizers.Adam(learning_rate, beta_1=0.0, beta_2=0.99))
+        super().compile(optimizer=keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.99))
         self.discriminator_optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.0, beta_2=0.99)
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def restart_average(self) -> None:
+        """Sets the averaged generator to the generator as it is."""
+        for average, variable in zip(self.average, self.generator.trainable_variables, strict=True):
+            average.assign(variable)
 
     def labels(self, years: Any) -> Any:
         """Soft labels `(B, groups)` of ages `(B,)`, mixed between neighbouring centres."""
@@ -113,7 +120,7 @@ class ReAging(keras.Model):
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         if isinstance(batch, tuple):
             batch = batch[0]
-        pairs = batch["source"].shape[0]
+        pairs = ops.shape(batch["source"])[0]
         image = self.to_floats(ops.concatenate([batch["source"], batch["photo"]], axis=0))
         wanted = ops.concatenate([batch["years"], batch["photo_target"]], axis=0)
         known = ops.concatenate([batch["source_years"], batch["photo_years"]], axis=0)
@@ -144,7 +151,9 @@ class ReAging(keras.Model):
                 "gradient": losses.gradient_error(made, target, weight),
                 "adversarial": losses.generator_logistic(score),
                 "age_class": -ops.mean(ops.sum(label * ops.log_softmax(group_logits), axis=-1)),
-                "critic_age": ops.mean(losses.age_cross_entropy(ruler["logits"], wanted)),
+                "critic_age": ops.mean(
+                    losses.age_cross_entropy(ruler["logits"], ops.matmul(label, self.critic_centres[:, None])[:, 0])
+                ),
                 "critic_features": sum(
                     ops.mean(ops.abs(ops.cast(a[:pairs], "float32") - ops.cast(b, "float32")))
                     for a, b in zip(ruler["features"][:2], wanted_ruler["features"][:2], strict=True)

@@ -8,17 +8,21 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 from absl import app, flags
+from keras import ops
 
 from agetrans.data.batches import Families, batches
 from agetrans.groups import AgeGroups
-from agetrans.models.age_estimator import AgeEstimator
+from agetrans.models.age_estimator import AgeEstimator, expected_age
 from agetrans.models.agetrans import AgeTrans
+from agetrans.data.teacher.samples import compiled
 from agetrans.training.reaging import ReAging
+from agetrans.training.ruler import Ruler
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("families", None, "Folder of family shards.", required=True)
@@ -36,6 +40,17 @@ flags.DEFINE_integer("seed", 0, "Seed of weights and data.")
 
 POLICY = "mixed_bfloat16"
 EPOCH_STEPS = 50
+
+
+def reader(critic: AgeEstimator) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from pictures `(N, 256, 256, 3)` uint8 to the ages `(N,)` that the critic reads."""
+    run = compiled(critic)
+
+    def read(pictures: np.ndarray) -> np.ndarray:
+        parts = [pictures[i : i + 64].astype(np.float32) / 127.5 - 1.0 for i in range(0, len(pictures), 64)]
+        return np.concatenate([ops.convert_to_numpy(expected_age(run(part)["logits"])) for part in parts])
+
+    return read
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -80,22 +95,27 @@ def main(_: list[str]) -> None:
     generator = AgeTrans(dtype=POLICY)
     critic = AgeEstimator(latent_size=64, dtype=POLICY)
     critic.load_weights(FLAGS.critic)
-    trainer = ReAging(generator, critic, AgeGroups.of(10), FLAGS.output_size, dtype=POLICY)
+    age_groups = AgeGroups.of(10)
+    photos = dict(np.load(FLAGS.photos))
+    ruler = Ruler(reader(critic), photos["pictures"], photos["age"], age_groups)
+    centres = ruler.to_readings(np.array(age_groups.centres))
+    trainer = ReAging(generator, critic, age_groups, centres, FLAGS.output_size, dtype=POLICY)
     schedule = keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, FLAGS.steps, alpha=0.1)
     trainer.compile(schedule)
     state = folder / "state.weights.h5"
     if state.exists():
         trainer.load_weights(state)
-    elif FLAGS.start:
-        generator.load_weights(FLAGS.start)
-        for average, variable in zip(trainer.average, generator.trainable_variables, strict=True):
-            average.assign(variable)
+    else:
+        if FLAGS.start:
+            generator.load_weights(FLAGS.start)
+        else:
+            generator.reset_change()
+        trainer.restart_average()
     done = int(np.array(trainer.steps))
-    families = Families(Path(FLAGS.families))
-    photos = np.load(FLAGS.photos)
+    families = Families(Path(FLAGS.families), ruler)
     data = batches(families, photos["pictures"], photos["age"], FLAGS.pairs, FLAGS.photographs, done, FLAGS.seed)
     trainer.fit(
-        data,
+        ((batch,) for batch in data),  # Keras takes a tuple for input and targets, and here all is input
         steps_per_epoch=EPOCH_STEPS,
         epochs=-(-max(0, FLAGS.steps - done) // EPOCH_STEPS),
         callbacks=[Checkpoints(folder, FLAGS.checkpoint_minutes, families)],

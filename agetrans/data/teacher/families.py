@@ -65,24 +65,6 @@ def make_families(folder: Path, people: int, tools: Tools, first: int = FIRST_PE
         yield path
 
 
-def monotone(asked: np.ndarray, estimated: np.ndarray) -> np.ndarray:
-    """Estimated ages made to rise with the ages that were asked for (isotonic least squares, pool adjacent violators).
-
-    An estimate of a single picture errs by years; the order of one person's frames is known.
-    """
-    order = np.argsort(asked, kind="stable")
-    values: list[list[float]] = []
-    for value in estimated[order]:
-        values.append([float(value), 1.0])
-        while len(values) > 1 and values[-2][0] >= values[-1][0]:
-            (a, n), (b, m) = values[-2:]
-            values[-2:] = [[(a * n + b * m) / (n + m), n + m]]
-    risen = np.concatenate([np.full(int(count), mean) for mean, count in values])
-    result = np.empty_like(risen)
-    result[order] = risen
-    return result.astype(np.float32)
-
-
 def _family(w: np.ndarray, random: np.random.Generator, tools: Tools, synthesis: Callable, centroids: np.ndarray):
     known = tools.directions.predict(w[None])[0]
     child, old = known[NAMES.index("child")], known[NAMES.index("old")]

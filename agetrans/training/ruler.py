@@ -1,0 +1,53 @@
+"""Ages read by our own estimator, corrected for its pull towards the middle of life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from agetrans.groups import AgeGroups
+
+
+class Ruler:
+    """Turns what an estimator reads into years, by what it reads of real people of each group.
+
+    An estimator trained on few photographs reads the old too young and the young too old. The mean reading of each
+    group of real people stands for that group's mean age; between the groups it is linear.
+
+    Args:
+        read: pictures `(N, 256, 256, 3)` uint8 to readings `(N,)`.
+        photos: `(N, 256, 256, 3)` uint8 of real people, `years` `(N,)` their ages.
+        age_groups: groups to average over.
+    """
+
+    def __init__(
+        self, read: Callable[[np.ndarray], np.ndarray], photos: np.ndarray, years: np.ndarray, age_groups: AgeGroups
+    ) -> None:
+        self.read = read
+        readings = read(photos)
+        members = np.array([age_groups.index(age) for age in years])
+        self.readings = np.array([readings[members == k].mean() for k in range(age_groups.count)])
+        self.years = np.array([years[members == k].mean() for k in range(age_groups.count)])
+        if np.any(np.diff(self.readings) <= 0):
+            raise ValueError(f"The estimator's mean readings do not rise with age: {self.readings.round(1).tolist()}")
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """Ages in years `(N,)` of pictures `(N, 256, 256, 3)` uint8."""
+        return self.to_years(self.read(pictures))
+
+    def to_years(self, readings: np.ndarray) -> np.ndarray:
+        """Years of readings; beyond the outer groups' means the line of the outer two goes on."""
+        return _line(readings, self.readings, self.years)
+
+    def to_readings(self, years: np.ndarray) -> np.ndarray:
+        """What the estimator reads, on average, of real people of these ages."""
+        return _line(years, self.years, self.readings)
+
+
+def _line(x: np.ndarray, places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Piecewise linear, continued at both ends at most 3 years below and 10 above."""
+    slopes = np.diff(values) / np.diff(places)
+    below = np.clip(slopes[0] * (x - places[0]), -3.0, 0.0) * (x < places[0])
+    above = np.clip(slopes[-1] * (x - places[-1]), 0.0, 10.0) * (x > places[-1])
+    return np.maximum(0.0, np.interp(x, places, values) + below + above)
