@@ -88,8 +88,8 @@ class ReAging(keras.Model):
         self.steps = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="steps")
         self.built = True
 
-    def compile(self, learning_rate: Any = 2e-3, discriminator_rate: float = 2e-3) -> None:  # type: ignore[override]
-        super().compile(optimizer=keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.99))
+    def compile(self, learning_rate: Any = 2e-3, discriminator_rate: float = 4e-3) -> None:  # type: ignore[override]
+        super().compile(optimizer=keras.optimizers.Adam(learning_rate, beta_1=0.8, beta_2=0.99))
         self.discriminator_optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.0, beta_2=0.99)
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)

@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
+from keras import ops
+
+from agetrans.data.teacher.samples import compiled
 from agetrans.groups import AgeGroups
+from agetrans.models.age_estimator import AgeEstimator, expected_age
+
+LATENT_SIZE = 64
+"""Principal components of the teacher's latent that the shipped estimator's second head reads."""
+
+
+def load_estimator(path: str | Path, dtype: str | None = None) -> AgeEstimator:
+    """The age estimator with the weights that `age_estimator/train.py` wrote."""
+    estimator = AgeEstimator(LATENT_SIZE, dtype=dtype)
+    estimator.load_weights(path)
+    return estimator
+
+
+def reader(estimator: AgeEstimator) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from framed pictures `(N, 256, 256, 3)` uint8 to the ages in years `(N,)` that an estimator reads."""
+    run = compiled(estimator)
+
+    def read(pictures: np.ndarray) -> np.ndarray:
+        parts = [pictures[i : i + 64].astype(np.float32) / 127.5 - 1.0 for i in range(0, len(pictures), 64)]
+        return np.concatenate([ops.convert_to_numpy(expected_age(run(part)["logits"])) for part in parts])
+
+    return read
 
 
 class Ruler:

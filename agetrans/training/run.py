@@ -8,21 +8,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 from absl import app, flags
-from keras import ops
 
 from agetrans.data.batches import Families, batches
 from agetrans.groups import AgeGroups
-from agetrans.models.age_estimator import AgeEstimator, expected_age
 from agetrans.models.agetrans import AgeTrans
-from agetrans.data.teacher.samples import compiled
 from agetrans.training.reaging import ReAging
-from agetrans.training.ruler import Ruler
+from agetrans.training.ruler import Ruler, load_estimator, reader
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("families", None, "Folder of family shards.", required=True)
@@ -40,17 +36,6 @@ flags.DEFINE_integer("seed", 0, "Seed of weights and data.")
 
 POLICY = "mixed_bfloat16"
 EPOCH_STEPS = 50
-
-
-def reader(critic: AgeEstimator) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from pictures `(N, 256, 256, 3)` uint8 to the ages `(N,)` that the critic reads."""
-    run = compiled(critic)
-
-    def read(pictures: np.ndarray) -> np.ndarray:
-        parts = [pictures[i : i + 64].astype(np.float32) / 127.5 - 1.0 for i in range(0, len(pictures), 64)]
-        return np.concatenate([ops.convert_to_numpy(expected_age(run(part)["logits"])) for part in parts])
-
-    return read
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -93,8 +78,7 @@ def main(_: list[str]) -> None:
     folder = Path(FLAGS.out)
     folder.mkdir(parents=True, exist_ok=True)
     generator = AgeTrans(dtype=POLICY)
-    critic = AgeEstimator(latent_size=64, dtype=POLICY)
-    critic.load_weights(FLAGS.critic)
+    critic = load_estimator(FLAGS.critic, POLICY)
     age_groups = AgeGroups.of(10)
     photos = dict(np.load(FLAGS.photos))
     ruler = Ruler(reader(critic), photos["pictures"], photos["age"], age_groups)
