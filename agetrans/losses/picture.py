@@ -11,7 +11,8 @@ def weighted_error(picture: Any, target: Any, weight: Any) -> Any:
     """Mean absolute difference, weighted by pixel.
 
     Args:
-        picture, target: `(B, H, W, C)`.
+        picture: `(B, H, W, C)`.
+        target: `(B, H, W, C)`.
         weight: `(B, H, W, 1)`, of any scale; 1 everywhere is the plain mean.
 
     Returns:
@@ -26,14 +27,20 @@ def gradient_error(picture: Any, target: Any, weight: Any, scales: int = 3) -> A
     Keeps edges and wrinkles where the plain difference would settle for a grey mean.
 
     Args:
-        picture, target: `(B, H, W, C)`, sides divisible by `2 ** (scales - 1)`.
+        picture: `(B, H, W, C)`, sides divisible by `2 ** (scales - 1)`.
+        target: `(B, H, W, C)`.
         weight: `(B, H, W, 1)`.
-        scales: number of sizes, each half the one before.
+        scales: Number of sizes, each half the one before.
+
+    Returns:
+        Scalar: the sum of both slopes, mean over the sizes.
     """
     difference, total = picture - target, 0.0
     for scale in range(scales):
         if scale:
-            difference, weight = (ops.average_pool(x, 2, data_format="channels_last") for x in (difference, weight))
+            difference, weight = (
+                ops.average_pool(x, 2, data_format="channels_last") for x in (difference, weight)
+            )
         along_x = ops.abs(difference[:, :, 1:] - difference[:, :, :-1]) * weight[:, :, 1:]
         along_y = ops.abs(difference[:, 1:] - difference[:, :-1]) * weight[:, 1:]
         total = total + ops.mean(along_x) + ops.mean(along_y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from keras import ops
 from stylegan2_ops import EqualizedConv2D, EqualizedDense
 
 PYRAMID_GRIDS = (1, 2, 3)
+"""Cells a side of the grids that features are pooled over."""
 
 
 def adaptive_windows(size: int, cells: int) -> list[tuple[int, int]]:
@@ -17,12 +19,15 @@ def adaptive_windows(size: int, cells: int) -> list[tuple[int, int]]:
     return [(i * size // cells, -(-(i + 1) * size // cells)) for i in range(cells)]
 
 
-def pyramid_pool(x: Any, reduce: Any) -> Any:
-    """Spatial pyramid pooling over grids of 1, 2 and 3 cells a side: `(B, H, W, C)` to `(B, 14 C)`.
+def pyramid_pool(x: Any, reduce: Callable[..., Any]) -> Any:
+    """Spatial pyramid pooling over grids of 1, 2 and 3 cells a side (He et al., 2014).
 
     Args:
-        x: features of static height and width.
+        x: features `(B, H, W, C)`, height and width static.
         reduce: `ops.mean` or `ops.max`.
+
+    Returns:
+        `(B, 14 C)`: grid by grid, each row by row, channels last.
     """
     height, width = x.shape[1:3]
     cells = [
@@ -41,6 +46,9 @@ class FeatureDecomposition(keras.layers.Layer):
     spatial attention (7x7 convolution of the maximum and the mean over channels), each with its own sigmoid. Without
     batch normalisation: its statistics would mix synthetic people and photographs.
 
+    Args:
+        reduction: Width of the pooled features over that of the bottleneck.
+
     Call arguments:
         x: `(B, H, W, C)`, height and width static.
 
@@ -52,7 +60,7 @@ class FeatureDecomposition(keras.layers.Layer):
         super().__init__(**kwargs)
         self.reduction = reduction
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         channels = input_shape[-1]
         pooled = sum(grid * grid for grid in PYRAMID_GRIDS) * channels
         squeezed = pooled // self.reduction

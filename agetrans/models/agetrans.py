@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from stylegan2_ops import (
@@ -14,12 +13,14 @@ from stylegan2_ops import (
     EqualizedDense,
     StyledConv2D,
     ToImage,
+    given_noise,
     haar_down,
     haar_up,
     upsample_2d,
 )
 
 from .afd import FeatureDecomposition
+from .age_estimator import AGES
 from .change import apply_change
 from .generator import Generator
 from .icm import IdentityConditionalModule
@@ -29,15 +30,20 @@ WIDTH_FACTORS = (1, 3, 6, 12)
 """Channels over the width argument at the four levels, finest first."""
 FLOW_GAIN, DELTA_GAIN = 0.02, 0.25
 """Size of a fresh network's displacement (fractions of the width) and colour change (of the range [-1, 1])."""
-AGES = 101
 
 
 class Encoder(keras.layers.Layer):
-    """A picture to features at four levels: `(B, S, S, 3)` to sides S/2, S/4, S/8, S/16, finest first.
+    """A picture to features at four levels, finest first.
 
     Args:
-        width: channels at the finest level; the others have 3, 6 and 12 times as many.
-        depth: residual blocks at the coarsest level.
+        width: Channels at the finest level; the others have 3, 6 and 12 times as many.
+        depth: Pairs of residual convolutions at the coarsest level; the levels between have one convolution each.
+
+    Call arguments:
+        image: `(B, S, S, 3)`, S static and a multiple of 16.
+
+    Returns:
+        List of `(B, S/2, S/2, width)`, `(B, S/4, S/4, 3 width)`, `(B, S/8, S/8, 6 width)`, `(B, S/16, S/16, 12 width)`.
     """
 
     def __init__(self, width: int, depth: int = 2, **kwargs: Any) -> None:
@@ -45,7 +51,7 @@ class Encoder(keras.layers.Layer):
         self.widths = [width * factor for factor in WIDTH_FACTORS]
         self.depth = depth
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         size = input_shape[1]
         policy = {"dtype": self.dtype_policy, "activation": "scaled_leaky_relu"}
         self.stem = EqualizedConv2D(self.widths[0], 3, **policy)
@@ -82,24 +88,26 @@ class AgeTrans(Generator):
     StyleGAN2 decoder, fed by the encoder's skips, sums a change over its levels: flow, delta and mask.
 
     Args:
-        size: core size in pixels, a multiple of 32.
-        groups: number of age groups.
-        width: channels at the finest level.
-        units: channels of each age group in the ICM.
+        size: Core size in pixels, a multiple of 64.
+        groups: Number of age groups.
+        width: Channels at the finest level.
+        units: Channels of each age group in the ICM.
 
     Call arguments:
         image: `(B, size, size, 3)` RGB in [-1, 1].
         label: `(B, groups)`, rows sum to 1; a mix of neighbouring groups is an age between them.
-        noise: maps of `noise_sides`, or None for zero noise.
+        noise: One map `(1 or B, side, side, 1)` for each of `noise_sides`, or None for zero noise.
 
     Returns:
         `(B, size, size, 3)` float32 RGB, not clipped.
     """
 
-    def __init__(self, size: int = 256, groups: int = 10, width: int = 16, units: int = 32, **kwargs: Any) -> None:
+    def __init__(
+        self, size: int = 256, groups: int = 10, width: int = 16, units: int = 32, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        if size % 32:
-            raise ValueError(f"The core size must be a multiple of 32 pixels. Received: size={size}")
+        if size < 64 or size % 64:
+            raise ValueError(f"The core size must be a multiple of 64 pixels. Received: size={size}")
         self.size, self.groups, self.width, self.units = size, groups, width, units
         sides = [size >> level for level in range(1, 5)]
         self.noise_sides = (sides[3], sides[2], sides[2], sides[1], sides[1], sides[0], sides[0])
@@ -111,7 +119,8 @@ class AgeTrans(Generator):
         self.age_groups = EqualizedDense(groups, name="age_groups", **policy)
         self.icm = IdentityConditionalModule(groups, units, name="icm", **policy)
         self.to_style = [
-            EqualizedDense(STYLE_SIZE, activation="scaled_leaky_relu", name=f"style{i}", **policy) for i in range(2)
+            EqualizedDense(STYLE_SIZE, activation="scaled_leaky_relu", name=f"style{i}", **policy)
+            for i in range(2)
         ]
         widths = self.encoder.widths
         self.start = EqualizedConv2D(widths[3], 1, name="start", **policy)
@@ -119,7 +128,10 @@ class AgeTrans(Generator):
         self.ups = [StyledConv2D(widths[k], resample="up", name=f"up{k}", **policy) for k in (2, 1, 0)]
         self.skips = [EqualizedConv2D(widths[k], 1, name=f"skip{k}", **policy) for k in (2, 1, 0)]
         self.convs = [StyledConv2D(widths[k], name=f"conv{k}", **policy) for k in (2, 1, 0)]
-        self.to_change = [ToImage(channels, name=f"change{k}", **policy) for k, channels in zip((3, 2, 1, 0), (6, 6, 6, 4), strict=True)]
+        self.to_change = [
+            ToImage(channels, name=f"change{k}", **policy)
+            for k, channels in zip((3, 2, 1, 0), (6, 6, 6, 4), strict=True)
+        ]
         self.to_detail = ToImage(16, name="detail", **policy)
         self.build()
 
@@ -157,39 +169,72 @@ class AgeTrans(Generator):
         }
 
     def reset_change(self) -> None:
-        """Makes every change zero in flow and colour: training starts from the unchanged photograph."""
+        """Makes every change zero in flow and colour, so that training starts from the unchanged photograph."""
         for layer in (*self.to_change, self.to_detail):
             layer.conv.kernel.assign(ops.zeros_like(layer.conv.kernel))
 
     def encode(self, image: Any) -> tuple[Any, ...]:
-        """Skips of three levels (finest first), identity features, and the ICM's view of each group."""
+        """What all target ages share.
+
+        Args:
+            image: `(B, size, size, 3)` RGB in [-1, 1].
+
+        Returns:
+            Skips of three levels, finest first, `(B, S/2, S/2, width)` to `(B, S/8, S/8, 6 width)`; identity features
+            `(B, S/16, S/16, 12 width)`; the ICM's view of each group `(B, groups, S/16, S/16, units)`.
+        """
+        codes, _ = self._encode(image)
+        return codes
+
+    def encode_and_read_age(self, image: Any) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
+        """The codes of `encode`, and the age that AFD's age part shows.
+
+        Args:
+            image: `(B, size, size, 3)` RGB in [-1, 1].
+
+        Returns:
+            The codes; logits over years `(B, 101)` and over groups `(B, groups)`, float32.
+        """
+        codes, age = self._encode(image)
+        return codes, self._read_age(age)
+
+    def _encode(self, image: Any) -> tuple[tuple[Any, ...], Any]:
+        """The codes of `encode`, and AFD's age features `(B, S/16, S/16, 12 width)`."""
         *skips, features = self.encoder(image)
-        identity, _ = self.afd(features)
-        return (*skips, identity, self.icm(identity))
+        identity, age = self.afd(features)
+        return (*skips, identity, self.icm(identity)), age
 
-    def estimate_age(self, image: Any) -> tuple[Any, Any]:
-        """The age that AFD's age part shows: logits over years `(B, 101)` and over groups `(B, groups)`, float32."""
-        _, age = self.afd(self.encoder(image)[-1])
-        return self.read_age(age)
-
-    def read_age(self, age: Any) -> tuple[Any, Any]:
-        """Age logits of AFD's age features, see `estimate_age`."""
+    def _read_age(self, age: Any) -> tuple[Any, Any]:
+        """MTLFace's age head: the group logits are made from the logits over years."""
         hidden = self.age_hidden(ops.concatenate([_grid_means(age, 2), ops.max(age, axis=(1, 2))], axis=-1))
         years = ops.cast(self.age_years(hidden), "float32")
         return years, ops.cast(self.age_groups(years), "float32")
 
     def decode(self, codes: tuple[Any, ...], label: Any, noise: Sequence[Any] | None = None) -> Any:
-        """The change `(B, size, size, 6)` float32: flow (fractions of the width), delta, mask in [0, 1]."""
+        """The change towards a target age.
+
+        Args:
+            codes: From `encode`; or of one face for many labels.
+            label: `(B, groups)`, rows sum to 1.
+            noise: One map `(1 or B, side, side, 1)` for each of `noise_sides`, or None for zero noise.
+
+        Returns:
+            `(B, size, size, 6)` float32: flow (2, x then y, in fractions of the width), delta (3), mask (1, in
+            [0, 1]).
+
+        Raises:
+            ValueError: If a noise map has the wrong shape.
+        """
         *skips, identity, views = codes
-        noise = noise or [None] * len(self.noise_sides)
+        maps = [None] * len(self.noise_sides) if noise is None else given_noise(noise, self.noise_sides)
         label = ops.cast(label, views.dtype)
         view = ops.sum(views * label[:, :, None, None, None], axis=1)
         w = self.to_style[1](self.to_style[0](_grid_means(view, 4)))
-        x = self.first((identity + self.start(view)) * 0.7, w, noise[0])
+        x = self.first((identity + self.start(view)) * 0.7, w, maps[0])
         change = self.to_change[0](x, w)
         for step, skip in enumerate(reversed(skips)):
-            x = self.ups[step](x, w, noise[2 * step + 1])
-            x = self.convs[step]((x + self.skips[step](skip)) * 0.7, w, noise[2 * step + 2])
+            x = self.ups[step](x, w, maps[2 * step + 1])
+            x = self.convs[step]((x + self.skips[step](skip)) * 0.7, w, maps[2 * step + 2])
             if step < 2:
                 change = self.to_change[step + 1](x, w, change)
         # Displacement stays smooth: it is predicted up to a quarter of the core size; colour and mask go on.

@@ -11,8 +11,9 @@ def bilinear_sample(image: Any, x: Any, y: Any) -> Any:
     """Samples a picture at fractional pixel positions; positions beyond the edge take the edge's colour.
 
     Args:
-        image: `(B, H, W, C)` float.
-        x, y: `(B, H', W')`, pixel centres at integers.
+        image: `(B, H, W, C)` float, at least 2x2; or one picture for all positions.
+        x: `(B, H', W')`, pixel centres at integers.
+        y: Of the same shape.
 
     Returns:
         `(B, H', W', C)`. Differentiable in the positions and in the picture.
@@ -27,9 +28,13 @@ def bilinear_sample(image: Any, x: Any, y: Any) -> Any:
     rows = ops.reshape(image, (-1, channels))
     first = ops.reshape(ops.arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
     corner = first + ops.cast(top, "int32") * width + ops.cast(left, "int32")
-    upper = ops.take(rows, corner, axis=0) * (1 - right_share) + ops.take(rows, corner + 1, axis=0) * right_share
+    upper = (
+        ops.take(rows, corner, axis=0) * (1 - right_share) + ops.take(rows, corner + 1, axis=0) * right_share
+    )
     corner = corner + width
-    lower = ops.take(rows, corner, axis=0) * (1 - right_share) + ops.take(rows, corner + 1, axis=0) * right_share
+    lower = (
+        ops.take(rows, corner, axis=0) * (1 - right_share) + ops.take(rows, corner + 1, axis=0) * right_share
+    )
     return upper * (1 - bottom_share) + lower * bottom_share
 
 
@@ -39,6 +44,9 @@ def warp_by_flow(image: Any, flow: Any) -> Any:
     Args:
         image: `(B, H, W, C)`.
         flow: `(B, H, W, 2)`, x then y, in fractions of the picture's width and height.
+
+    Returns:
+        `(B, H, W, C)`.
     """
     height, width = ops.shape(image)[1:3]
     x = ops.expand_dims(ops.arange(width, dtype="float32"), 0) + flow[..., 0] * width
@@ -47,14 +55,15 @@ def warp_by_flow(image: Any, flow: Any) -> Any:
 
 
 def apply_change(photo: Any, change: Any) -> Any:
-    """mask * (warp(photo, flow) + delta) + (1 - mask) * photo, at the photograph's size.
+    """The changed photograph: mask * (warp(photo, flow) + delta) + (1 - mask) * photo.
 
     Args:
         photo: `(B, H, W, 3)` in [-1, 1].
-        change: `(B, S, S, 6)`: flow (2), delta (3), mask (1); enlarged bilinearly where the sizes differ.
+        change: `(B, S, S, 6)`: flow (2, see `warp_by_flow`), delta (3), mask (1); enlarged bilinearly where the
+            sizes differ.
 
     Returns:
-        `(B, H, W, 3)` float32, not clipped.
+        `(B, H, W, 3)` float32, at the photograph's size, not clipped. Where the mask is 0, the photograph itself.
     """
     photo = ops.cast(photo, "float32")
     size = ops.shape(photo)[1:3]

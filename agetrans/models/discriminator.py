@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from stylegan2_ops import EqualizedConv2D, EqualizedDense, haar_down, minibatch_stddev
@@ -13,6 +13,7 @@ from stylegan2_ops import EqualizedConv2D, EqualizedDense, haar_down, minibatch_
 LEVELS = (32, 16, 8, 4)
 """Sides in pixels of the features that are judged."""
 WIDTHS = {64: 48, 32: 96, 16: 128, 8: 192, 4: 192}
+"""Channels at each side."""
 
 
 class Discriminator(keras.Model):
@@ -23,8 +24,8 @@ class Discriminator(keras.Model):
     position of a level is judged.
 
     Args:
-        size: side of the pictures, a power of two from 64.
-        groups: number of age groups.
+        size: Side of the pictures, a power of two from 64.
+        groups: Number of age groups.
 
     Call arguments:
         image: `(B, size, size, 3)` in [-1, 1].
@@ -36,9 +37,11 @@ class Discriminator(keras.Model):
 
     def __init__(self, size: int = 256, groups: int = 10, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if size < 64 or size & (size - 1):
+            raise ValueError(f"The size must be a power of two from 64. Received: size={size}")
         self.size, self.groups = size, groups
         policy = {"dtype": self.dtype_policy}
-        self.halvings = int(np.log2(size // 64))
+        self.halvings = int(math.log2(size // 64))
         self.stem = EqualizedConv2D(WIDTHS[64], 3, activation="scaled_leaky_relu", name="stem", **policy)
         self.downs = [
             EqualizedConv2D(
@@ -82,7 +85,7 @@ class Discriminator(keras.Model):
             x = self.downs[i](x)
             x = self.convs[i](minibatch_stddev(x) if side == LEVELS[-1] else x)
             embedding = self.embeddings[i](ops.cast(label, x.dtype))[:, None, None, :]
-            projection = ops.sum(x * embedding, axis=-1, keepdims=True) / float(np.sqrt(x.shape[-1]))
+            projection = ops.sum(x * embedding, axis=-1, keepdims=True) / math.sqrt(x.shape[-1])
             scores.append(ops.reshape(ops.cast(self.scores[i](x) + projection, "float32"), (-1, side * side)))
         logits = self.classify(ops.mean(x, axis=(1, 2)))
         return ops.concatenate(scores, axis=-1), ops.cast(logits, "float32")

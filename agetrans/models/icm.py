@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from stylegan2_ops import EqualizedConv2D, scaled_leaky_relu
 
 
-def group_starts(groups: int, units: int, shared: int) -> np.ndarray:
+def group_starts(groups: int, units: int, shared: int) -> list[int]:
     """First channel of each group's slice of `units` channels; neighbours share `shared` of them."""
-    return np.arange(groups) * (units - shared)
+    return [group * (units - shared) for group in range(groups)]
+
+
+def channel_count(groups: int, units: int, shared: int) -> int:
+    """Channels of all groups together, shared ones counted once."""
+    return groups * (units - shared) + shared
 
 
 def group_slices(x: Any, groups: int, units: int, shared: int) -> list[Any]:
@@ -29,8 +34,13 @@ def share_corners(kernels: Any, shared: int) -> Any:
 
     Args:
         kernels: `(groups, 3, 3, units, units)`; the first corners of all groups but the first are not read.
+        shared: Channels that neighbours share.
+
+    Returns:
+        The kernels as they are used, same shape.
     """
-    corners = ops.concatenate([kernels[:1, ..., :shared, :shared], kernels[:-1, ..., -shared:, -shared:]], axis=0)
+    last = kernels.shape[-1] - shared
+    corners = ops.concatenate([kernels[:1, ..., :shared, :shared], kernels[:-1, ..., last:, last:]], axis=0)
     first_rows = ops.concatenate([corners, kernels[..., :shared, shared:]], axis=-1)
     return ops.concatenate([first_rows, kernels[..., shared:, :]], axis=-2)
 
@@ -43,7 +53,9 @@ class SharedConv2D(keras.layers.Layer):
     gradient of a grouped convolution, and the gradients of batched patches, are many times slower.
 
     Args:
-        shared: channels that neighbours share.
+        groups: Number of age groups.
+        units: Channels of each group.
+        shared: Channels that neighbours share.
 
     Call arguments:
         x: list of one `(B, H, W, units)` a group.
@@ -61,12 +73,13 @@ class SharedConv2D(keras.layers.Layer):
             name="kernel",
             shape=(self.groups, 3, 3, self.units, self.units),
             initializer=keras.initializers.RandomNormal(stddev=1.0),
+            autocast=False,
         )
-        channels = int(group_starts(self.groups, self.units, self.shared)[-1]) + self.units
-        self.bias = self.add_weight(name="bias", shape=(channels,), initializer="zeros")
+        channels = channel_count(self.groups, self.units, self.shared)
+        self.bias = self.add_weight(name="bias", shape=(channels,), initializer="zeros", autocast=False)
 
     def call(self, x: list[Any]) -> list[Any]:
-        scaled = share_corners(self.kernel, self.shared) * float(1 / np.sqrt(9 * self.units))
+        scaled = share_corners(self.kernel, self.shared) * (1.0 / math.sqrt(9 * self.units))
         kernels = ops.unstack(ops.cast(scaled, self.compute_dtype))
         biases = group_slices(ops.cast(self.bias, self.compute_dtype), self.groups, self.units, self.shared)
         return [
@@ -82,10 +95,10 @@ class IdentityConditionalModule(keras.layers.Layer):
     with each neighbour, so that neighbouring ages look alike.
 
     Args:
-        groups: number of age groups.
-        units: channels of each group.
-        blocks: residual blocks of two 3x3 convolutions.
-        sharing: fraction of a group's channels that it shares with the next group.
+        groups: Number of age groups.
+        units: Channels of each group.
+        blocks: Number of residual blocks of two 3x3 convolutions.
+        sharing: Fraction of a group's channels that it shares with the next group, at most a half.
 
     Call arguments:
         x: identity features `(B, H, W, C)`.
@@ -94,15 +107,21 @@ class IdentityConditionalModule(keras.layers.Layer):
         `(B, groups, H, W, units)`.
     """
 
-    def __init__(self, groups: int, units: int = 32, blocks: int = 2, sharing: float = 1 / 8, **kwargs: Any) -> None:
+    def __init__(
+        self, groups: int, units: int = 32, blocks: int = 2, sharing: float = 1 / 8, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        if not 0 <= sharing <= 0.5:
+            raise ValueError(
+                f"A group shares at most half of its channels with the next. Received: sharing={sharing}"
+            )
         self.groups = groups
         self.units = units
         self.blocks = blocks
         self.shared = int(units * sharing)
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        channels = int(group_starts(self.groups, self.units, self.shared)[-1]) + self.units
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        channels = channel_count(self.groups, self.units, self.shared)
         self.enter = EqualizedConv2D(channels, 1, activation="scaled_leaky_relu", dtype=self.dtype_policy)
         self.enter.build(input_shape)
         self.convs = [
@@ -117,6 +136,7 @@ class IdentityConditionalModule(keras.layers.Layer):
         for first, second in zip(self.convs[::2], self.convs[1::2], strict=True):
             residuals = second([scaled_leaky_relu(view) for view in first(views)])
             views = [
-                scaled_leaky_relu((view + residual) * 0.7) for view, residual in zip(views, residuals, strict=True)
+                scaled_leaky_relu((view + residual) * 0.7)
+                for view, residual in zip(views, residuals, strict=True)
             ]
         return ops.stack(views, axis=1)
