@@ -14,12 +14,25 @@ from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator
 from agetrans.models.agetrans import AgeTrans
 from agetrans.models.discriminator import Discriminator
-from agetrans.training.autodiff import value_and_gradients
+from agetrans.training.autodiff import input_gradient, value_and_gradients
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weight of each term of the generator's loss."""
+    """Weight of each term of the generator's loss, and of the discriminator's R1 penalty.
+
+    Attributes:
+        pixel: Of the absolute difference from the target, and of photographs that should stay from themselves.
+        gradient: Of the absolute difference of slopes.
+        adversarial: Of the logistic loss on the discriminator's scores.
+        age_class: Of the discriminator's age classifier on what the generator makes.
+        critic_age: Of the age that the critic reads in it.
+        critic_features: Of the absolute difference of the critic's features from those of the target.
+        displacement: Of the absolute difference of the flow from the movement of the landmarks.
+        mask: Of the cross-entropy of the mask and the head.
+        own_age: Of the age that the generator's own head reads in its input.
+        r1: Of the R1 penalty (gamma).
+    """
 
     pixel: float = 4.0
     gradient: float = 6.0
@@ -37,26 +50,38 @@ R1_INTERVAL = 16
 """The R1 penalty is taken every so many steps, times that number (lazy regularisation, StyleGAN2)."""
 HEAD_WEIGHT = 3.0
 """Weight of the pixels inside the head, over that of those outside."""
+STAYING_WEIGHT = 2.0
+"""Weight of the pixels of a photograph that is asked for its own age."""
+SAME_AGE = 0.5
+"""Years within which a photograph is asked for its own age."""
+REAL_GROUP_WEIGHT = 0.2
+"""Weight of the discriminator's age classifier on real pictures."""
+CRITIC_SIZE = 256
+"""Side of the pictures that the critic takes."""
 
 
 class ReAging(keras.Model):
     """Generator, discriminator and a frozen age critic, trained together.
 
-    A batch is a dict of S synthetic pairs and P photographs:
-        `source`, `target` (S, 256, 256, 3) uint8: the pair; the target is the source outside the head.
-        `years`, `source_years` (S,): ages of target and source.
-        `head` (S, 64, 64, 1): soft region that may change.
-        `flow`, `flow_weight` (S, 32, 32, 2 and 1): displacement of the landmarks, and where it is known.
-        `photo` (P, 256, 256, 3) uint8, `photo_years` (P,) labelled, `photo_target` (P,) wanted.
+    A batch is a dict of S synthetic pairs and P photographs, RGB, of the generator's size C:
+        `source`, `target` `(S, C, C, 3)` uint8: the pair; the target is the source outside the head.
+        `years`, `source_years` `(S,)`: ages of target and source.
+        `head` `(S, 64, 64, 1)` in [0, 1]: the soft region that may change.
+        `flow`, `flow_weight` `(S, 32, 32, 2)` and `(S, 32, 32, 1)`: displacement of the landmarks in fractions of the
+            width, and where it is known.
+        `photo` `(P, C, C, 3)` uint8, `photo_years` `(P,)` as labelled, `photo_target` `(P,)` as wanted.
 
     Args:
-        generator: the network that is trained.
-        critic: age estimator, not trained.
-        age_groups: groups of the generator.
-        critic_centres: what the critic reads of real people at each group's centre, `(groups,)` years.
-        output_size: side at which pictures are compared: the core size, or half of it for the first phase, which
-            leaves the generator's finest detail layer untrained and costs a quarter in every loss.
-        ema_half_life: half-life of the averaged generator, in steps.
+        generator: The network that is trained.
+        critic: Age estimator, not trained.
+        age_groups: Groups of the generator.
+        critic_centres: What the critic reads of real people at each group's centre, `(groups,)` years.
+        output_size: Side at which pictures are compared, a power of two from 64 to 256: the core size, or half of it
+            for the first phase, which leaves the generator's finest details untrained and makes every loss four times
+            as cheap.
+        weights: Weights of the losses.
+        ema_half_life: Half-life of the averaged generator, in steps.
+        dtype: Policy of the discriminator.
     """
 
     def __init__(
@@ -71,6 +96,11 @@ class ReAging(keras.Model):
         dtype: str | None = None,
     ) -> None:
         super().__init__(dtype=dtype)
+        if generator.size % output_size or CRITIC_SIZE % output_size:
+            raise ValueError(
+                f"The output size must divide {CRITIC_SIZE} and the generator's {generator.size} pixels. "
+                f"Received: output_size={output_size}"
+            )
         self.generator = generator
         self.critic = critic
         self.critic.trainable = False
@@ -85,10 +115,18 @@ class ReAging(keras.Model):
             for i, v in enumerate(generator.trainable_variables)
         ]
         self.restart_average()
-        self.steps = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False, name="steps")
+        self.steps = self.add_weight(
+            shape=(), dtype="int32", initializer="zeros", trainable=False, name="steps"
+        )
         self.built = True
 
-    def compile(self, learning_rate: Any = 2e-3, discriminator_rate: float = 4e-3) -> None:  # type: ignore[override]
+    def compile(self, learning_rate: Any = 2e-3, discriminator_rate: float = 4e-3) -> None:
+        """Makes the optimisers: Adam with the momentum and memory that suit each network.
+
+        Args:
+            learning_rate: Of the generator, a number or a Keras schedule.
+            discriminator_rate: Of the discriminator.
+        """
         super().compile(optimizer=keras.optimizers.Adam(learning_rate, beta_1=0.8, beta_2=0.99))
         self.discriminator_optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.0, beta_2=0.99)
         self.optimizer.build(self.generator.trainable_variables)
@@ -100,7 +138,7 @@ class ReAging(keras.Model):
             average.assign(variable)
 
     def labels(self, years: Any) -> Any:
-        """Soft labels `(B, groups)` of ages `(B,)`, mixed between neighbouring centres."""
+        """`AgeGroups.soft_label` on tensors: labels `(B, groups)` of ages `(B,)`."""
         years = ops.expand_dims(ops.cast(years, "float32"), -1)
         low, high = self.centres[:-1], self.centres[1:]
         share = ops.clip((years - low) / (high - low), 0.0, 1.0)
@@ -108,116 +146,129 @@ class ReAging(keras.Model):
         reached = ops.concatenate([ones, share], axis=-1)
         return reached - ops.concatenate([share, 0.0 * ones], axis=-1)
 
-    def to_floats(self, picture: Any) -> Any:
-        """uint8 to [-1, 1]."""
-        return ops.cast(picture, "float32") / 127.5 - 1.0
-
     def shrink(self, picture: Any) -> Any:
-        """A core-size picture at the output size."""
+        """A picture or a change of the core size at the output size, averaged."""
         factor = picture.shape[1] // self.output_size
         return picture if factor == 1 else ops.average_pool(picture, factor, data_format="channels_last")
 
-    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        if isinstance(batch, tuple):
-            batch = batch[0]
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of the generator, the discriminator and the averaged generator.
+
+        Args:
+            data: A batch, see the class; or a tuple of one, as `fit` passes it.
+
+        Returns:
+            Each term of the generator's loss before its weight, the discriminator's loss, and `r1`, the penalty times
+            its interval in the steps that take it and 0 in the others: its mean over steps is the penalty's.
+        """
+        batch = data[0] if isinstance(data, tuple) else data
         pairs = ops.shape(batch["source"])[0]
-        image = self.to_floats(ops.concatenate([batch["source"], batch["photo"]], axis=0))
-        wanted = ops.concatenate([batch["years"], batch["photo_target"]], axis=0)
+        image = _to_floats(ops.concatenate([batch["source"], batch["photo"]], axis=0))
+        label = self.labels(ops.concatenate([batch["years"], batch["photo_target"]], axis=0))
+        target = self.shrink(_to_floats(batch["target"]))
+
+        variables = self.generator.trainable_variables
+        (_, result, logs), gradients = value_and_gradients(
+            lambda: self._generator_loss(batch, image, label, target), variables
+        )
+        gradients = [ops.zeros_like(v) if g is None else g for g, v in zip(gradients, variables, strict=True)]
+        self.optimizer.apply(gradients, variables)
+        for average, variable in zip(self.average, variables, strict=True):
+            average.assign(self.decay * average + (1 - self.decay) * ops.cast(variable, "float32"))
+
+        real = ops.concatenate([target, self.shrink(image)[pairs:]], axis=0)
+        real_label = ops.concatenate([label[:pairs], self.labels(batch["photo_years"])], axis=0)
+        logs["discriminator"], logs["r1"] = self._improve_discriminator(
+            real, real_label, ops.stop_gradient(result), label
+        )
+        self.steps.assign_add(1)
+        return {name: ops.stop_gradient(value) for name, value in logs.items()}
+
+    def averaged(self) -> list[np.ndarray]:
+        """The averaged generator: its trainable variables, in their order."""
+        return [ops.convert_to_numpy(average) for average in self.average]
+
+    def _generator_loss(
+        self, batch: dict[str, Any], image: Any, label: Any, target: Any
+    ) -> tuple[Any, Any, dict[str, Any]]:
+        """The generator's loss, what it made `(S + P, output size, output size, 3)`, and the loss's terms."""
+        pairs = ops.shape(target)[0]
         known = ops.concatenate([batch["source_years"], batch["photo_years"]], axis=0)
-        label, target = self.labels(wanted), self.shrink(self.to_floats(batch["target"]))
         small = self.shrink(image)
+
+        codes, (own_years, own_groups) = self.generator.encode_and_read_age(image)
+        change = self.shrink(self.generator.decode(codes, label))
+        result = self.generator.compose(small, change)
+        made, kept = result[:pairs], result[pairs:]
+        score, group_logits = self.discriminator(result, label)
+        reading = self.critic(self._enlarge(result), training=False)
+        wanted_reading = self.critic(self._enlarge(target), training=False)
+
         head = ops.image.resize(batch["head"], (self.output_size,) * 2, data_format="channels_last")
         weight = 1.0 + (HEAD_WEIGHT - 1.0) * head
         # A photograph asked for its own age must stay as it is; the others have no target.
-        stays = ops.cast(ops.abs(batch["photo_years"] - batch["photo_target"]) < 0.5, "float32")[:, None, None, None]
-        real = ops.concatenate([target, small[pairs:]], axis=0)
-        real_label = ops.concatenate([label[:pairs], self.labels(batch["photo_years"])], axis=0)
-
-        def generator_loss() -> tuple[Any, Any, dict[str, Any]]:
-            *skips, features = self.generator.encoder(image)
-            identity, age = self.generator.afd(features)
-            own_years, own_groups = self.generator.read_age(age)
-            change = self.generator.decode((*skips, identity, self.generator.icm(identity)), label)
-            change = self.shrink(change)
-            result = self.generator.compose(small, change)
-            made, kept = result[:pairs], result[pairs:]
-            score, group_logits = self.discriminator(result, label)
-            ruler = self.critic(self._enlarge(result), training=False)
-            wanted_ruler = self.critic(self._enlarge(target), training=False)
-            stay_weight = ops.broadcast_to(stays, ops.shape(kept[..., :1]))
-            parts = {
-                "pixel": losses.weighted_error(made, target, weight)
-                + losses.weighted_error(kept, small[pairs:], 2.0 * stay_weight),
-                "gradient": losses.gradient_error(made, target, weight),
-                "adversarial": losses.generator_logistic(score),
-                "age_class": -ops.mean(ops.sum(label * ops.log_softmax(group_logits), axis=-1)),
-                "critic_age": ops.mean(
-                    losses.age_cross_entropy(ruler["logits"], ops.matmul(label, self.critic_centres[:, None])[:, 0])
-                ),
-                "critic_features": sum(
-                    ops.mean(ops.abs(ops.cast(a[:pairs], "float32") - ops.cast(b, "float32")))
-                    for a, b in zip(ruler["features"][:2], wanted_ruler["features"][:2], strict=True)
-                ),
-                "displacement": losses.displacement_error(change[:pairs, ..., :2], batch["flow"], batch["flow_weight"]),
-                "mask": losses.mask_cross_entropy(change[:pairs, ..., 5:], batch["head"]),
-                "own_age": ops.mean(losses.age_cross_entropy(own_years, known))
-                - ops.mean(ops.sum(self.labels(known) * ops.log_softmax(own_groups), axis=-1)),
-            }
-            loss = sum(getattr(self.terms, name) * value for name, value in parts.items())
-            return loss, result, parts
-
-        (_, result, parts), gradients = value_and_gradients(generator_loss, self.generator.trainable_variables)
-        gradients = [
-            ops.zeros_like(v) if g is None else g
-            for g, v in zip(gradients, self.generator.trainable_variables, strict=True)
-        ]
-        self.optimizer.apply(gradients, self.generator.trainable_variables)
-        fake = ops.stop_gradient(result)
-        parts["discriminator"], parts["r1"] = self._judge(real, real_label, fake, label)
-        for average, variable in zip(self.average, self.generator.trainable_variables, strict=True):
-            average.assign(self.decay * average + (1 - self.decay) * ops.cast(variable, "float32"))
-        self.steps.assign_add(1)
-        return parts
+        stays = ops.abs(batch["photo_years"] - batch["photo_target"]) < SAME_AGE
+        stays = ops.broadcast_to(ops.cast(stays, "float32")[:, None, None, None], ops.shape(kept[..., :1]))
+        terms = {
+            "pixel": losses.weighted_error(made, target, weight)
+            + losses.weighted_error(kept, small[pairs:], STAYING_WEIGHT * stays),
+            "gradient": losses.gradient_error(made, target, weight),
+            "adversarial": losses.generator_logistic(score),
+            "age_class": losses.group_cross_entropy(group_logits, label),
+            "critic_age": ops.mean(
+                losses.age_cross_entropy(
+                    reading["logits"], ops.matmul(label, self.critic_centres[:, None])[:, 0]
+                )
+            ),
+            "critic_features": sum(
+                ops.mean(ops.abs(ops.cast(a[:pairs], "float32") - ops.cast(b, "float32")))
+                for a, b in zip(reading["features"][:2], wanted_reading["features"][:2], strict=True)
+            ),
+            "displacement": losses.displacement_error(
+                change[:pairs, ..., :2], batch["flow"], batch["flow_weight"]
+            ),
+            "mask": losses.mask_cross_entropy(change[:pairs, ..., 5:], batch["head"]),
+            "own_age": ops.mean(losses.age_cross_entropy(own_years, known))
+            + losses.group_cross_entropy(own_groups, self.labels(known)),
+        }
+        loss = sum(getattr(self.terms, name) * value for name, value in terms.items())
+        return loss, result, terms
 
     def _enlarge(self, picture: Any) -> Any:
-        """An output-size picture at the critic's 256 pixels."""
-        factor = 256 // self.output_size
+        """An output-size picture at the critic's size: each pixel becomes a square."""
+        factor = CRITIC_SIZE // self.output_size
         return picture if factor == 1 else ops.repeat(ops.repeat(picture, factor, axis=1), factor, axis=2)
 
-    def _judge(self, real: Any, real_label: Any, fake: Any, label: Any) -> tuple[Any, Any]:
-        """One step of the discriminator; returns its loss and the R1 penalty (0 in the steps without one)."""
-
-        def loss(with_r1: bool) -> tuple[Any, Any]:
-            real_score, real_groups = self.discriminator(real, real_label)
-            fake_score, _ = self.discriminator(fake, label)
-            value = losses.discriminator_logistic(real_score, fake_score)
-            value = value - 0.2 * ops.mean(ops.sum(real_label * ops.log_softmax(real_groups), axis=-1))
-            penalty = ops.zeros(())
-            if with_r1:
-                penalty = losses.r1_penalty(lambda x: ops.mean(self.discriminator(x, real_label)[0], axis=-1), real)
-                value = value + self.terms.r1 * R1_INTERVAL * penalty
-            return value, penalty
-
-        def update(with_r1: bool) -> tuple[Any, Any]:
-            (value, penalty), gradients = value_and_gradients(
-                lambda: loss(with_r1), self.discriminator.trainable_variables
-            )
-            return value, penalty, gradients
-
+    def _improve_discriminator(self, real: Any, real_label: Any, fake: Any, label: Any) -> tuple[Any, Any]:
+        """One step of the discriminator; returns its loss, and the R1 penalty as `train_step` does."""
         variables = self.discriminator.trainable_variables
-        value, penalty, *gradients = ops.cond(
-            ops.equal(self.steps % R1_INTERVAL, 0),
-            lambda: _flat(update(True)),
-            lambda: _flat(update(False)),
+
+        def differentiate(with_r1: bool) -> tuple[Any, ...]:
+            (loss, r1), gradients = value_and_gradients(
+                lambda: self._discriminator_loss(real, real_label, fake, label, with_r1), variables
+            )
+            return loss, r1, *gradients
+
+        loss, r1, *gradients = ops.cond(
+            ops.equal(self.steps % R1_INTERVAL, 0), lambda: differentiate(True), lambda: differentiate(False)
         )
         self.discriminator_optimizer.apply(gradients, variables)
-        return value, penalty
+        return loss, r1
 
-    def averaged(self) -> list[np.ndarray]:
-        """The EMA of the generator's trainable variables, in their order."""
-        return [ops.convert_to_numpy(average) for average in self.average]
+    def _discriminator_loss(
+        self, real: Any, real_label: Any, fake: Any, label: Any, with_r1: bool
+    ) -> tuple[Any, Any]:
+        real_score, real_groups = self.discriminator(real, real_label)
+        fake_score, _ = self.discriminator(fake, label)
+        loss = losses.discriminator_logistic(real_score, fake_score)
+        loss = loss + REAL_GROUP_WEIGHT * losses.group_cross_entropy(real_groups, real_label)
+        if not with_r1:
+            return loss, ops.zeros(())
+        gradient = input_gradient(lambda x: ops.mean(self.discriminator(x, real_label)[0], axis=-1), real)
+        r1 = R1_INTERVAL * losses.r1_penalty(gradient)
+        return loss + self.terms.r1 * r1, r1
 
 
-def _flat(result: tuple[Any, Any, list[Any]]) -> tuple[Any, ...]:
-    value, penalty, gradients = result
-    return (value, penalty, *gradients)
+def _to_floats(picture: Any) -> Any:
+    """uint8 to [-1, 1]."""
+    return ops.cast(picture, "float32") / 127.5 - 1.0

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-
 from keras import ops
 
 from agetrans.data.teacher.samples import compiled
@@ -18,7 +17,12 @@ LATENT_SIZE = 64
 
 
 def load_estimator(path: str | Path, dtype: str | None = None) -> AgeEstimator:
-    """The age estimator with the weights that `age_estimator/train.py` wrote."""
+    """The age estimator with the weights that `age_estimator/train.py` wrote.
+
+    Args:
+        path: Its `.weights.h5`.
+        dtype: Keras policy that it runs with.
+    """
     estimator = AgeEstimator(LATENT_SIZE, dtype=dtype)
     estimator.load_weights(path)
     return estimator
@@ -42,37 +46,52 @@ class Ruler:
     group of real people stands for that group's mean age; between the groups it is linear.
 
     Args:
-        read: pictures `(N, 256, 256, 3)` uint8 to readings `(N,)`.
-        photos: `(N, 256, 256, 3)` uint8 of real people, `years` `(N,)` their ages.
-        age_groups: groups to average over.
+        read: Pictures `(N, 256, 256, 3)` uint8 to readings `(N,)`.
+        photos: `(N, 256, 256, 3)` uint8 of real people.
+        years: Their ages `(N,)`.
+        age_groups: Groups to average over.
+
+    Raises:
+        ValueError: If a group has no photograph, or the mean readings do not rise with age.
     """
 
     def __init__(
-        self, read: Callable[[np.ndarray], np.ndarray], photos: np.ndarray, years: np.ndarray, age_groups: AgeGroups
+        self,
+        read: Callable[[np.ndarray], np.ndarray],
+        photos: np.ndarray,
+        years: np.ndarray,
+        age_groups: AgeGroups,
     ) -> None:
         self.read = read
-        readings = read(photos)
         members = np.array([age_groups.index(age) for age in years])
+        empty = [name for k, name in enumerate(age_groups.names) if not np.any(members == k)]
+        if empty:
+            raise ValueError(
+                f"Photographs of every age group are needed. There are none of {', '.join(empty)}."
+            )
+        readings = read(photos)
         self.readings = np.array([readings[members == k].mean() for k in range(age_groups.count)])
         self.years = np.array([years[members == k].mean() for k in range(age_groups.count)])
         if np.any(np.diff(self.readings) <= 0):
-            raise ValueError(f"The estimator's mean readings do not rise with age: {self.readings.round(1).tolist()}")
+            raise ValueError(
+                f"The estimator's mean readings do not rise with age: {self.readings.round(1).tolist()}"
+            )
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """Ages in years `(N,)` of pictures `(N, 256, 256, 3)` uint8."""
         return self.to_years(self.read(pictures))
 
     def to_years(self, readings: np.ndarray) -> np.ndarray:
-        """Years of readings; beyond the outer groups' means the line of the outer two goes on."""
+        """Years `(N,)` of readings `(N,)`; beyond the outer groups' means the line of the outer two goes on."""
         return _line(readings, self.readings, self.years)
 
     def to_readings(self, years: np.ndarray) -> np.ndarray:
-        """What the estimator reads, on average, of real people of these ages."""
+        """What the estimator reads `(N,)`, on average, of real people of these ages `(N,)`."""
         return _line(years, self.years, self.readings)
 
 
 def _line(x: np.ndarray, places: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Piecewise linear, continued at both ends at most 3 years below and 10 above."""
+    """Piecewise linear through places and values, continued at most 3 years below and 10 above them, never negative."""
     slopes = np.diff(values) / np.diff(places)
     below = np.clip(slopes[0] * (x - places[0]), -3.0, 0.0) * (x < places[0])
     above = np.clip(slopes[-1] * (x - places[-1]), 0.0, 10.0) * (x > places[-1])
