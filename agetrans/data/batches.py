@@ -13,6 +13,7 @@ from scipy.interpolate import RBFInterpolator
 from agetrans.groups import AgeGroups
 
 SIZE, HEAD_GRID, FLOW_GRID = 256, 64, 32
+"""Sides in pixels of pictures, head masks and displacement fields."""
 MIRRORED_LANDMARKS = np.array(
     [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46,
      39, 38, 37, 36, 41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
@@ -20,7 +21,10 @@ MIRRORED_LANDMARKS = np.array(
 """Which of the 68 landmarks becomes which in a mirrored picture."""
 LARGEST_MEAN_ERROR = 12.0
 """Years between reading and intention, mean over a person's frames, beyond which the person is left out."""
-_BORDER = np.array([(x, y) for x in (0, 85, 170, 255) for y in (0, 85, 170, 255) if x in (0, 255) or y in (0, 255)])
+# Points on the picture's border, where landmarks do not move it.
+_BORDER = np.array(
+    [(x, y) for x in (0, 85, 170, 255) for y in (0, 85, 170, 255) if x in (0, 255) or y in (0, 255)]
+)
 
 
 def monotone(asked: np.ndarray, estimated: np.ndarray) -> np.ndarray:
@@ -29,7 +33,11 @@ def monotone(asked: np.ndarray, estimated: np.ndarray) -> np.ndarray:
     An estimate of a single picture errs by years; the order of one person's frames is known.
 
     Args:
-        asked, estimated: `(F,)` of one person's frames.
+        asked: Ages `(F,)` of one person's frames as they were asked for.
+        estimated: Ages `(F,)` as they were read.
+
+    Returns:
+        `(F,)` float32.
     """
     order = np.argsort(asked, kind="stable")
     values: list[list[float]] = []
@@ -51,8 +59,11 @@ class Families:
     intention; people whose readings lie far from the intention are left out.
 
     Args:
-        folder: shards of `agetrans.data.teacher.families`.
-        estimate: pictures `(N, 256, 256, 3)` uint8 to years `(N,)`.
+        folder: Shards of `agetrans.data.teacher.families`.
+        estimate: Pictures `(N, 256, 256, 3)` uint8 to years `(N,)`.
+
+    Attributes:
+        people: Pairs of a shard, a dict of its arrays, and a person's row in it.
     """
 
     def __init__(self, folder: Path, estimate: Callable[[np.ndarray], np.ndarray]) -> None:
@@ -62,6 +73,7 @@ class Families:
         self.reload()
 
     def reload(self) -> None:
+        """Takes in the shards that were not there before."""
         for path in sorted(self.folder.glob("*.npz")):
             if path not in self.shards:
                 with np.load(path) as shard:
@@ -73,7 +85,7 @@ class Families:
                 held["error"] = np.abs(held["intended"] - read).mean(axis=1)
                 self.shards[path] = held
         self.people = [
-            (shard, row)
+            (shard, int(row))
             for shard in self.shards.values()
             for row in np.flatnonzero(shard["error"] < LARGEST_MEAN_ERROR)
         ]
@@ -90,7 +102,8 @@ def landmark_flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Displacement field of landmarks on the flow grid: at a target landmark it leads to the source's.
 
     Args:
-        source, target: `(68, 2)` in pixels of the 256 picture.
+        source: `(68, 2)` in pixels of the 256 picture.
+        target: `(68, 2)`, likewise.
 
     Returns:
         `(32, 32, 2)` float32 in fractions of the width: a thin-plate spline through the landmarks, smoothed,
@@ -109,11 +122,13 @@ def face_weight(landmarks: np.ndarray) -> np.ndarray:
     points = (landmarks + 0.5) * (FLOW_GRID / SIZE) - 0.5
     mask = np.zeros((FLOW_GRID, FLOW_GRID), np.uint8)
     cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(points).astype(np.int32)), 1)
-    return cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.float32), (0, 0), 1.0)[..., None]
+    return cv2.GaussianBlur(cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.float32), (0, 0), 1.0)[
+        ..., None
+    ]
 
 
 def jitter(random: np.random.Generator) -> np.ndarray:
-    """A small random similarity about the centre, as errors of the face finder are: `(2, 3)`, mirrored half the time."""
+    """A random similarity `(2, 3)` near the identity, as the face finder errs, mirrored half the time."""
     scale, angle = np.exp(random.normal(0, 0.05)), random.normal(0, 3.0)
     matrix = cv2.getRotationMatrix2D((SIZE / 2 - 0.5,) * 2, angle, scale)
     matrix[:, 2] += random.normal(0, 4.0, 2)
@@ -124,7 +139,9 @@ def jitter(random: np.random.Generator) -> np.ndarray:
 
 def move(picture: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Warps a 256 picture by a jitter; reflects beyond the edge."""
-    return cv2.warpAffine(picture, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.warpAffine(
+        picture, matrix, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
 
 
 def move_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -139,11 +156,23 @@ def move_grid(mask: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     moved = matrix.copy()
     offset = (1 - scale) / 2  # the first grid cell's centre lies (1 / scale - 1) / 2 pixels inside
     moved[:, 2] = scale * (matrix[:, 2] + matrix[:, :2] @ np.full(2, offset / scale)) - offset
-    return cv2.warpAffine(mask, moved, mask.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        mask, moved, mask.shape[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """One training pair of a person; an eighth of the time both are the same frame: no change."""
+    """One training pair of a person; an eighth of the time both are the same frame: no change.
+
+    Args:
+        shard: Arrays of `agetrans.data.teacher.families`, and `years` `(N, F)`.
+        row: The person's.
+        random: Chooses the frames and the jitter.
+
+    Returns:
+        `source` and `target` `(256, 256, 3)` uint8, equal outside the head; `years` and `source_years`; `head`
+        `(64, 64, 1)`, `flow` `(32, 32, 2)` and `flow_weight` `(32, 32, 1)` float32, see `ReAging`.
+    """
     frames = len(shard["years"][row])
     source = int(random.integers(frames))
     target = source if random.random() < 1 / 8 else int(random.integers(frames))
@@ -159,32 +188,44 @@ def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Genera
         "years": shard["years"][row][target],
         "source_years": shard["years"][row][source],
         "head": region[..., None],
-        "flow": landmark_flow(*points) if source != target else np.zeros((FLOW_GRID, FLOW_GRID, 2), np.float32),
+        "flow": landmark_flow(*points)
+        if source != target
+        else np.zeros((FLOW_GRID, FLOW_GRID, 2), np.float32),
         "flow_weight": face_weight(points[1]),
     }
 
 
 def batches(
-    families: Families, photos: np.ndarray, photo_years: np.ndarray, pairs: int, photographs: int, first: int, seed: int
+    families: Families,
+    photos: np.ndarray,
+    photo_years: np.ndarray,
+    age_groups: AgeGroups,
+    pairs: int,
+    photographs: int,
+    first: int,
+    seed: int,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Endless batches for `ReAging`; batch number n is the same in every run over the same data.
 
     Args:
-        families: synthetic people.
+        families: Synthetic people.
         photos: `(N, 256, 256, 3)` uint8, framed "ffhq".
-        photo_years: `(N,)` labelled ages.
-        pairs, photographs: how many of each in a batch.
-        first: number of the first batch, to continue a run.
-        seed: of the whole run.
+        photo_years: Labelled ages `(N,)`.
+        age_groups: Photographs are asked for ages that lie evenly between these groups.
+        pairs: Synthetic pairs in a batch.
+        photographs: Photographs in a batch; every fourth, from the first, is asked for its own age.
+        first: Number of the first batch, to continue a run.
+        seed: Of the whole run.
     """
-    groups = AgeGroups.of(10)
 
     def make(number: int) -> dict[str, np.ndarray]:
         random = np.random.default_rng((seed, number))
-        rows = [family_pair(*families.people[random.integers(len(families.people))], random) for _ in range(pairs)]
+        people = families.people
+        rows = [family_pair(*people[random.integers(len(people))], random) for _ in range(pairs)]
         chosen = random.integers(len(photos), size=photographs)
         own = photo_years[chosen].astype(np.float32)
-        wanted = np.interp(random.uniform(0, groups.count - 1, photographs), np.arange(groups.count), groups.centres)
+        places = random.uniform(0, age_groups.count - 1, photographs)
+        wanted = np.interp(places, np.arange(age_groups.count), age_groups.centres)
         return {
             **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
             "photo": np.stack([move(photos[i], jitter(random)) for i in chosen]),

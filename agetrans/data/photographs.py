@@ -1,6 +1,6 @@
 """Frames labelled photographs once, for training: one face a picture, 256 pixels, in one file.
 
-    python -m agetrans.data.photographs --labels labels.csv --pictures DIR --out photos.npz
+python -m agetrans.data.photographs --labels labels.csv --pictures DIR --out photos.npz
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ from agetrans.pictures import PictureError, read_picture
 from .teacher.samples import save_npz
 
 FLAGS = flags.FLAGS
-flags.DEFINE_multi_string("labels", None, "CSV with the columns file, split, age, gender (m or f); may be repeated.")
+flags.DEFINE_multi_string(
+    "labels", None, "CSV with the columns file, split, age, gender (m or f); may be repeated."
+)
 flags.DEFINE_multi_string("pictures", None, "Folder of the pictures of each --labels, in the same order.")
-flags.DEFINE_multi_integer("pad", None, "Pixels of reflection around the pictures of each --labels: tight crops need some.")
+flags.DEFINE_multi_integer(
+    "pad", None, "Pixels of reflection around the pictures of each --labels: tight crops need some."
+)
 flags.DEFINE_string("split", "train", "Rows with this split are taken.")
 flags.DEFINE_string("out", None, "The .npz to write.")
 
@@ -43,15 +47,22 @@ def frame(picture: np.ndarray, pad: int) -> np.ndarray | None:
 def _find_small(picture: np.ndarray) -> list[Face]:
     factor = max(1.0, max(picture.shape[:2]) / FINDING_SIDE)
     small = cv2.resize(picture, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-    return [dataclasses.replace(face, points=(face.points + 0.5) * factor - 0.5) for face in find_faces(small)]
+    return [
+        dataclasses.replace(face, points=(face.points + 0.5) * factor - 0.5) for face in find_faces(small)
+    ]
 
 
 def main(_: list[str]) -> None:
+    """Writes the file that the flags ask for."""
     sets = zip(FLAGS.labels, FLAGS.pictures, FLAGS.pad or [0] * len(FLAGS.labels), strict=True)
     rows = []
     for labels, folder, pad in sets:
         with open(labels, newline="", encoding="utf-8") as file:
-            rows += [(Path(folder) / row["file"], row, pad) for row in csv.DictReader(file) if row["split"] == FLAGS.split]
+            rows += [
+                (Path(folder) / row["file"], row, pad)
+                for row in csv.DictReader(file)
+                if row["split"] == FLAGS.split
+            ]
     pictures, ages, males, unused = [], [], [], []
     for path, row, pad in tqdm(rows, unit="photograph"):
         try:
@@ -70,7 +81,11 @@ def main(_: list[str]) -> None:
         age=np.array(ages, np.float32),
         male=np.array(males, np.float32),
     )
-    print(f"Wrote {len(pictures)} photographs to {FLAGS.out}; {len(unused)} could not be used:", *unused, sep="\n  ")
+    print(
+        f"Wrote {len(pictures)} photographs to {FLAGS.out}; {len(unused)} could not be used:",
+        *unused,
+        sep="\n  ",
+    )
 
 
 if __name__ == "__main__":

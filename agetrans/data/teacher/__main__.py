@@ -25,6 +25,7 @@ from tqdm import tqdm
 from agetrans.faces import find_faces
 from agetrans.training.ruler import load_estimator, reader
 
+from . import families, samples
 from .attributes import measure
 from .directions import Directions, fit_directions
 from .families import Tools, make_families
@@ -36,19 +37,26 @@ FACE_BOX = (58, 82, 198, 222)
 """Left, top, right, bottom of the face in a teacher's picture of 256 pixels, as dlib's predictor expects boxes."""
 
 
+class StepMissing(RuntimeError):
+    """The step before has not run."""
+
+
 def write_samples(flags: argparse.Namespace) -> None:
     """People as they are drawn: latents and pictures."""
     shards = make_samples(flags.out / "samples", flags.people)
-    for _ in tqdm(shards, total=-(-flags.people // 100), unit="shard"):
+    for _ in tqdm(shards, total=-(-flags.people // samples.SHARD_SIZE), unit="shard"):
         pass
 
 
 def write_directions(flags: argparse.Namespace) -> None:
     """Attributes of the samples, and the latent steps fitted to them."""
+    paths = sorted((flags.out / "samples").glob("*.npz"))
+    if not paths:
+        raise StepMissing(f"There are no samples in {flags.out / 'samples'}: run the step `samples` first.")
     estimator = load_estimator(flags.critic)
     read = reader(estimator)
     latents, attributes = [], []
-    for path in tqdm(sorted((flags.out / "samples").glob("*.npz")), unit="shard"):
+    for path in tqdm(paths, unit="shard"):
         with np.load(path) as shard:
             pictures, w = shard["pictures"], shard["w"]
         ages = (read(pictures) + read(pictures[:, :, ::-1])) / 2
@@ -65,18 +73,21 @@ def write_directions(flags: argparse.Namespace) -> None:
 
 def write_families(flags: argparse.Namespace) -> None:
     """People at eight ages."""
-    with np.load(flags.out / "directions.npz") as file:
+    path = flags.out / "directions.npz"
+    if not path.exists():
+        raise StepMissing(f"There is no {path}: run the step `directions` first.")
+    with np.load(path) as file:
         directions = Directions(**{name: file[name] for name in file})
     shards = make_families(flags.out / "families", flags.people, Tools(directions, dlib_landmarks()))
-    for _ in tqdm(shards, total=-(-flags.people // 20), unit="shard"):
+    for _ in tqdm(shards, total=-(-flags.people // families.SHARD_SIZE), unit="shard"):
         pass
 
 
 def dlib_landmarks() -> Callable[[np.ndarray], np.ndarray]:
-    """dlib's 68-point predictor for framed pictures: `(256, 256, 3)` uint8 to `(68, 2)`.
+    """The 68-point predictor of dlib for framed pictures: `(256, 256, 3)` uint8 to `(68, 2)`.
 
     Raises:
-        TeacherMissing: its packages are not installed.
+        TeacherMissing: If its packages are not installed.
     """
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations or importlib.util.find_spec("dlib") is None:
@@ -85,7 +96,9 @@ def dlib_landmarks() -> Callable[[np.ndarray], np.ndarray]:
         )
     import dlib
 
-    predictor = dlib.shape_predictor(str(Path(next(iter(spec.submodule_search_locations))) / "models" / LANDMARK_FILE))
+    predictor = dlib.shape_predictor(
+        str(Path(next(iter(spec.submodule_search_locations))) / "models" / LANDMARK_FILE)
+    )
     box = dlib.rectangle(*FACE_BOX)
 
     def landmarks(picture: np.ndarray) -> np.ndarray:
@@ -99,15 +112,17 @@ STEPS = {"samples": write_samples, "directions": write_directions, "families": w
 
 
 def main(flags: argparse.Namespace) -> int:
+    """Runs one step; returns the exit status."""
     try:
         STEPS[flags.step](flags)
-    except TeacherMissing as error:
+    except (StepMissing, TeacherMissing) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
+    """The flags of a command line; refuses in one sentence what is missing."""
     parser = argparse_flags.ArgumentParser(prog="python -m agetrans.data.teacher", description=__doc__)
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("--out", type=Path, required=True, help="folder of the teacher's data")

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .attributes import NAMES, child_of, old_of
-
 RIDGE = 40.0
-CHILD_STEP, OLD_STEP = 1.0, 0.95
-"""Share of the fitted step that is taken: full steps at the old end break the picture up."""
+"""Strength of the ridge regression's penalty."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +30,6 @@ class Directions:
         """Attributes `(N, 20)` of latents `(N, 512)`."""
         return w @ self.coefficients + self.offset
 
-    def re_age(self, w: np.ndarray, years: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """Latents of the same people at other ages.
-
-        Args:
-            w: `(N, 512)`.
-            years: `(N,)` age at w.
-            target: `(N,)` age wanted, on the ruler that the directions were fitted with.
-
-        Returns:
-            `(N, 512)`.
-        """
-        child = CHILD_STEP * (child_of(target) - child_of(years))
-        old = OLD_STEP * (old_of(target) - old_of(years))
-        step = np.outer(child, self.steps[:, NAMES.index("child")]) + np.outer(old, self.steps[:, NAMES.index("old")])
-        return (w + step).astype(np.float32)
-
 
 def fit_directions(w: np.ndarray, attributes: np.ndarray, held_out: int = 300) -> Directions:
     """Fits all attributes at once by ridge regression and turns them into latent steps.
@@ -56,10 +37,15 @@ def fit_directions(w: np.ndarray, attributes: np.ndarray, held_out: int = 300) -
     With S the covariance of w and B the coefficients, the steps are the columns of S B (B^T S B)^-1.
 
     Args:
-        w: `(N, 512)`.
-        attributes: `(N, 20)`, columns as in `NAMES`.
-        held_out: last people that are kept from the fit, for `correlation`.
+        w: Latents `(N, 512)`.
+        attributes: `(N, 20)`, columns as in `agetrans.data.teacher.attributes.NAMES`.
+        held_out: Number of people, the last ones, that are kept from the fit, for `correlation`.
+
+    Raises:
+        ValueError: If there are no people to fit to.
     """
+    if not 1 < held_out < len(w):
+        raise ValueError(f"{held_out} people are held out of the fit, so more are needed. Received: {len(w)}")
     fitted, scale = slice(0, len(w) - held_out), attributes.std(axis=0)
     centre, offset = w[fitted].mean(axis=0), attributes[fitted].mean(axis=0)
     x, y = w[fitted] - centre, (attributes[fitted] - offset) / scale

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from .network import Mapping, Synthesis
 from .samples import compiled, draw_latents, mean_latent, save_npz, shrink, to_bytes
 from .segments import FEATURE, head_masks, load_centroids
 
+SHARD_SIZE = 20
 FRAMES = 8
 """Frames of a person: as drawn, and at seven other ages."""
 FIRST_PERSON = 100_000
@@ -31,7 +33,7 @@ class Tools:
     """What a family is made with.
 
     Attributes:
-        directions: latent steps of the attributes.
+        directions: Latent steps of the attributes.
         landmarks: `(256, 256, 3)` uint8 to `(68, 2)` points in pixels.
     """
 
@@ -39,12 +41,25 @@ class Tools:
     landmarks: Callable[[np.ndarray], np.ndarray]
 
 
-def make_families(folder: Path, people: int, tools: Tools, first: int = FIRST_PERSON, shard_size: int = 20) -> Iterator[Path]:
+def make_families(
+    folder: Path, people: int, tools: Tools, first: int = FIRST_PERSON, shard_size: int = SHARD_SIZE
+) -> Iterator[Path]:
     """Writes shards of families that are not there yet and yields their paths, one by one, in order.
 
-    Each shard `NNNNNN.npz` holds, for N people and F frames: `pictures` (N, F, 256, 256, 3) uint8, `heads`
-    (N, F, 64, 64) bool, `intended` (N, F) float32 years, `landmarks` (N, F, 68, 2) float32, `w` (N, F, 512) float32.
+    Each shard `NNNNNN.npz` (number of its first person) holds, for N people and F frames: `pictures`
+    `(N, F, 256, 256, 3)` uint8, `heads` `(N, F, 64, 64)` bool, `intended` `(N, F)` float32 years, `landmarks`
+    `(N, F, 68, 2)` float32 pixels, `w` `(N, F, 512)` float32. Profiles are left out, so N is at most the shard's size.
     A run cut off continues with the first missing shard.
+
+    Args:
+        folder: Where the shards are; made where it is missing.
+        people: Number of people, rounded up to whole shards.
+        tools: What the families are made with.
+        first: Number of the first person.
+        shard_size: People a shard.
+
+    Raises:
+        TeacherMissing: If the package with the teacher's weights is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mapping = compiled(Mapping())
@@ -65,7 +80,14 @@ def make_families(folder: Path, people: int, tools: Tools, first: int = FIRST_PE
         yield path
 
 
-def _family(w: np.ndarray, random: np.random.Generator, tools: Tools, synthesis: Callable, centroids: np.ndarray):
+def _family(
+    w: np.ndarray,
+    random: np.random.Generator,
+    tools: Tools,
+    synthesis: Callable[..., Any],
+    centroids: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """One person's arrays of a shard; `w` `(512,)` is the person as drawn."""
     known = tools.directions.predict(w[None])[0]
     child, old = known[NAMES.index("child")], known[NAMES.index("old")]
     now = np.exp(child) - 3 if child < child_of(24) else 25 + max(old, 0.0)

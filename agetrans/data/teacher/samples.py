@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,10 +16,11 @@ from .network import LATENT_SIZE, Mapping, Synthesis
 TRUNCATION = (0.6, 1.0)
 """Range of the truncation: each person's w is pulled towards the mean by a factor drawn from it."""
 MEAN_LATENT_SAMPLES = 4096
+SHARD_SIZE = 100
 
 
-def compiled(model: keras.Model) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
-    """A function from NumPy to NumPy that runs a model without gradients, traced where the backend can."""
+def compiled(model: keras.Model) -> Callable[..., Any]:
+    """A function from NumPy to NumPy that runs a model's `call` without gradients, traced where the backend can."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow
 
@@ -26,21 +28,27 @@ def compiled(model: keras.Model) -> Callable[[np.ndarray], tuple[np.ndarray, ...
     else:
         import torch
 
-        def run(*inputs):
-            with torch.no_grad():
-                return model(*inputs)
+        run = torch.inference_mode()(model.call)
 
-    def call(*inputs: np.ndarray):
+    def call(*inputs: np.ndarray) -> Any:
         outputs = run(*(ops.convert_to_tensor(array) for array in inputs))
         return keras.tree.map_structure(ops.convert_to_numpy, outputs)
 
     return call
 
 
-def draw_latents(first: int, count: int, mapping: Callable, mean_w: np.ndarray) -> np.ndarray:
+def draw_latents(
+    first: int, count: int, mapping: Callable[[np.ndarray], np.ndarray], mean_w: np.ndarray
+) -> np.ndarray:
     """The w of people `first` ... `first + count - 1`: `(count, 512)` float32.
 
     A person's number alone decides the latent, so that shards can be made in any order and again.
+
+    Args:
+        first: Number of the first person.
+        count: Number of people.
+        mapping: z `(count, 512)` to w.
+        mean_w: `(512,)`, which the truncation pulls towards.
     """
     z = np.empty((count, LATENT_SIZE), np.float32)
     truncation = np.empty((count, 1), np.float32)
@@ -51,7 +59,7 @@ def draw_latents(first: int, count: int, mapping: Callable, mean_w: np.ndarray) 
     return mean_w + truncation * (mapping(z) - mean_w)
 
 
-def mean_latent(mapping: Callable) -> np.ndarray:
+def mean_latent(mapping: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Mean w `(512,)` of a fixed set of standard normal z."""
     z = np.random.default_rng(2022).standard_normal((MEAN_LATENT_SAMPLES, LATENT_SIZE), np.float32)
     return mapping(z).mean(axis=0)
@@ -73,15 +81,24 @@ def save_npz(path: Path, **arrays: np.ndarray) -> None:
     """Writes an uncompressed `.npz` atomically."""
     temporary = path.with_name(path.name + ".partial")
     with open(temporary, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     os.replace(temporary, path)
 
 
-def make_samples(folder: Path, people: int, size: int = 256, shard_size: int = 100) -> Iterator[Path]:
+def make_samples(folder: Path, people: int, size: int = 256, shard_size: int = SHARD_SIZE) -> Iterator[Path]:
     """Writes shards of people that are not there yet and yields their paths, one by one, in order.
 
-    Each shard `NNNNN.npz` (number of its first person) holds `w` (N, 512) float32 and `pictures` (N, size, size, 3)
-    uint8. A run cut off continues with the first missing shard.
+    Each shard `NNNNN.npz` (number of its first person) holds `w` `(N, 512)` float32 and `pictures`
+    `(N, size, size, 3)` uint8. A run cut off continues with the first missing shard.
+
+    Args:
+        folder: Where the shards are; made where it is missing.
+        people: Number of people, rounded up to whole shards.
+        size: Side of the pictures, a divisor of 512.
+        shard_size: People a shard.
+
+    Raises:
+        TeacherMissing: If the package with the teacher's weights is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mapping = compiled(Mapping())
@@ -90,7 +107,7 @@ def make_samples(folder: Path, people: int, size: int = 256, shard_size: int = 1
     for first in range(0, people, shard_size):
         path = folder / f"{first:05d}.npz"
         if not path.exists():
-            w = draw_latents(first, min(shard_size, people - first), mapping, mean_w)
+            w = draw_latents(first, shard_size, mapping, mean_w)
             pictures = [to_bytes(shrink(synthesis(w[row : row + 4]), size)) for row in range(0, len(w), 4)]
             save_npz(path, w=w, pictures=np.concatenate(pictures))
         yield path

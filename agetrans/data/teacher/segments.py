@@ -19,7 +19,15 @@ def load_centroids() -> np.ndarray:
 
 
 def head_masks(activations: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Heads: `(B, 64, 64, 512)` activations to `(B, 64, 64)` bool, the largest connected part, holes filled."""
+    """Heads: the largest connected part of the pixels in the clusters of a head, holes filled.
+
+    Args:
+        activations: `(B, 64, 64, 512)`, the teacher's at `FEATURE`.
+        centroids: `(9, 512)`, see `load_centroids`; a pixel belongs to the one with the largest dot product.
+
+    Returns:
+        `(B, 64, 64)` bool.
+    """
     labels = (activations.astype(np.float32) @ centroids.T).argmax(axis=-1)
     return np.stack([_largest_part(np.isin(picture, HEAD_CLUSTERS)) for picture in labels])
 

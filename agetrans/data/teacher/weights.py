@@ -24,7 +24,7 @@ def weights_folder() -> Path:
     """Folder of the installed package's IR files.
 
     Raises:
-        TeacherMissing: the package is not installed; the message says how to install it.
+        TeacherMissing: If the package is not installed; the message says how to install it.
     """
     spec = importlib.util.find_spec("random_face")
     if spec is None or not spec.submodule_search_locations:
@@ -38,7 +38,7 @@ def read_constants(xml_path: Path) -> list[tuple[str, np.ndarray]]:
     """Float32 constants of an IR pair, in file order: (name, array).
 
     Args:
-        xml_path: the `.xml` file; its constants are in the `.bin` file of the same name.
+        xml_path: The `.xml` file; its constants are in the `.bin` file of the same name.
     """
     blob = np.fromfile(xml_path.with_suffix(".bin"), np.uint8)
     constants = []
@@ -97,8 +97,12 @@ def synthesis_weights() -> dict[str, np.ndarray]:
 
 def _our_name(name: str) -> str:
     """`layers.3.conv1.conv.modulation.weight` to `block3.conv1.modulation.kernel`, and so on."""
-    name = name.removeprefix("input.") if name.startswith("input.") else name
-    name = name.replace("layers.", "block").replace(".conv.", ".").replace("weight_dw", "depthwise")
+    name = (
+        name.removeprefix("input.")
+        .replace("layers.", "block")
+        .replace(".conv.", ".")
+        .replace("weight_dw", "depthwise")
+    )
     if "to_img" in name:
         name = "image." + name.split("to_img.")[1].removeprefix("conv.")
     return name.removesuffix(".weight") + (".kernel" if name.endswith(".weight") else "")
