@@ -207,7 +207,7 @@ DAMAGES = {
         "'os.system', which agetrans",
     ),
     "unknown argument": (config(model={"class": "AgeTrans", "arguments": {"colour": 1}}), "not take: colour"),
-    "bad argument": (config(model={"class": "AgeTrans", "arguments": {"size": 33}}), "multiple of 32"),
+    "bad argument": (config(model={"class": "AgeTrans", "arguments": {"size": 33}}), "core size must be a multiple"),
     "no groups": (config(age_groups={}), "config.json is incomplete or wrong"),
     "falling groups": (
         config(age_groups={"lower_bounds": [9, 1, 2, 3], "centres": [1, 2, 3, 4]}),
