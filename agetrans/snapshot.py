@@ -219,7 +219,7 @@ def save_snapshot(
         )
     if target.exists() and not _is_replaceable(target):
         raise SnapshotError(
-            f"{target} exists and is not a snapshot: choose another place, or remove it first."
+            f"{target} exists and is not a snapshot, or holds more than one: choose another place, or remove it first."
         )
     config = SnapshotConfig(model_class, _arguments(generator), age_groups, framing)
     weights = {name: _stored(value, half) for name, value in _named_values(generator).items()}
@@ -352,7 +352,9 @@ def _named_variables(generator: Generator) -> dict[str, Any]:
 
     def add(variable: Any, path: str) -> None:
         if path in named:
-            raise SnapshotError(f"Two weights of {type(generator).__name__} would be called {path}: rename one.")
+            raise SnapshotError(
+                f"Two weights of {type(generator).__name__} would be called {path}: rename one."
+            )
         named[path] = variable
 
     def visit(value: Any, path: str) -> None:
@@ -383,7 +385,9 @@ def _named_variables(generator: Generator) -> dict[str, Any]:
 def _named_values(generator: Generator) -> dict[str, np.ndarray]:
     from keras import ops
 
-    return {name: ops.convert_to_numpy(variable.value) for name, variable in _named_variables(generator).items()}
+    return {
+        name: ops.convert_to_numpy(variable.value) for name, variable in _named_variables(generator).items()
+    }
 
 
 def _stored(value: np.ndarray, half: bool) -> np.ndarray:

@@ -77,7 +77,9 @@ def test_the_painting_network_comes_back(tiny_generator, tmp_path):
     from agetrans.models.agetransgan import AgeTransGAN
 
     network = AgeTransGAN(size=32, groups=4, base_width=16, mapping_layers=2)
-    save_snapshot(network, AgeGroups.of(4), tmp_path / "s", card="", licenses="", framing="agetransgan", half=False)
+    save_snapshot(
+        network, AgeGroups.of(4), tmp_path / "s", card="", licenses="", framing="agetransgan", half=False
+    )
     loaded = load_snapshot(tmp_path / "s").generator
     assert loaded.base_width == 16
     image = np.random.default_rng(1).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
@@ -151,6 +153,13 @@ def test_a_users_folder_is_never_replaced(tiny_generator, tmp_path):
     assert (tmp_path / "photos" / "anna.jpg").read_bytes() == b"precious"
 
 
+def test_a_snapshot_with_a_users_file_in_it_is_never_replaced(tiny_generator, snapshot):
+    (snapshot / "notes.txt").write_text("precious")
+    with pytest.raises(SnapshotError, match="is not a snapshot"):
+        save_snapshot(tiny_generator, AgeGroups.of(10), snapshot, card="", licenses="")
+    assert load_snapshot(snapshot).age_groups.count == 4
+
+
 def test_groups_must_fit_the_model(tiny_generator, tmp_path):
     with pytest.raises(SnapshotError, match="10 groups and age_groups has 4"):
         save_snapshot(tiny_generator, AgeGroups.of(4), tmp_path / "s", card="", licenses="")
@@ -207,7 +216,10 @@ DAMAGES = {
         "'os.system', which agetrans",
     ),
     "unknown argument": (config(model={"class": "AgeTrans", "arguments": {"colour": 1}}), "not take: colour"),
-    "bad argument": (config(model={"class": "AgeTrans", "arguments": {"size": 33}}), "core size must be a multiple"),
+    "bad argument": (
+        config(model={"class": "AgeTrans", "arguments": {"size": 33}}),
+        "core size must be a multiple",
+    ),
     "no groups": (config(age_groups={}), "config.json is incomplete or wrong"),
     "falling groups": (
         config(age_groups={"lower_bounds": [9, 1, 2, 3], "centres": [1, 2, 3, 4]}),

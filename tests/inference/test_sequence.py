@@ -28,7 +28,7 @@ class Stream(SimpleNamespace):
         for index in range(len(self.plan)):
             if index == self.stop_at:
                 raise KeyboardInterrupt
-            yield np.full_like(self.picture, 40 + 5 * index)
+            yield np.full_like(self.picture, (40 + 5 * index) % 256)
 
 
 @pytest.fixture
@@ -102,14 +102,31 @@ def test_a_run_removes_the_files_of_the_one_before_and_nothing_else(plan, tmp_pa
     assert names == {"age_020.jpg", "age_030.5.jpg", "input.jpg", "007.jpg", "notes.txt"}
 
 
-def test_an_interrupted_run_leaves_whole_frames_only(plan, tmp_path):
+def test_an_interrupted_run_leaves_whole_frames_only(tmp_path):
+    plan = AgePlan.of(AgeGroups.of(4), steps=40)
     with pytest.raises(KeyboardInterrupt):
-        SequenceWriter().write(Stream(plan, stop_at=6), tmp_path, numbered(len(plan)))
+        SequenceWriter().write(Stream(plan, stop_at=110), tmp_path, numbered(len(plan)))
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert set(names) <= {".agetrans-files", "input.png", *(f"{i:03}.png" for i in range(6))}
+    assert set(names) <= {".agetrans-files", "input.png", *(f"{i:03}.png" for i in range(110))}
     assert "000.png" in names
     for name in names[1:]:
         assert cv2.imread(str(tmp_path / name)).shape == (64, 64, 3)
+
+
+def test_every_picture_of_the_film_carries_its_own_age(plan, tmp_path, monkeypatch):
+    shown = []
+    add = Film.add
+
+    def watched(film: Film, frame: np.ndarray, caption: str) -> None:
+        shown.append((int(frame.mean()), caption))
+        add(film, frame, caption)
+
+    monkeypatch.setattr(Film, "add", watched)
+    SequenceWriter().write(Stream(plan), tmp_path, numbered(len(plan)))
+    assert len(shown) == 20
+    ages = [f"Age {age:.0f}" for age in plan.ages]
+    assert shown[:10] == [(40 + 5 * index, age) for index, age in enumerate(ages)]
+    assert shown[10:] == shown[9::-1]
 
 
 def test_progress_counts_every_frame_there_and_back(plan, tmp_path):
