@@ -1,6 +1,6 @@
 """Makes the 10- and the 4-group snapshot from the weights of one run.
 
-    python -m agetrans.training.publish --weights RUN/generator.weights.h5 --card CARD.md --out snapshot
+python -m agetrans.training.publish --weights RUN/generator.weights.h5 --card CARD.md --out snapshot
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("weights", None, "Weights of the generator of 10 groups.", required=True)
 flags.DEFINE_string("card", None, "Model card, Markdown, for both snapshots.", required=True)
 flags.DEFINE_string("licenses", None, "Licence notices, Markdown, for both snapshots.", required=True)
+flags.DEFINE_integer("size", 256, "Core size of the generator.")
+flags.DEFINE_integer("width", 16, "Channels of the generator's finest level.")
 flags.DEFINE_string("out", "snapshot", "Folder that gets agetrans_10group and agetrans_4group.")
 
 FIRST_ADULT_GROUP = 5
@@ -62,7 +64,7 @@ def _slice_conv(ours: SharedConv2D, theirs: SharedConv2D, kept: slice, channels:
 
 
 def main(_: list[str]) -> None:
-    generator = AgeTrans()
+    generator = AgeTrans(FLAGS.size, width=FLAGS.width)
     generator.load_weights(FLAGS.weights)
     card, licenses = (Path(path).read_text(encoding="utf-8") for path in (FLAGS.card, FLAGS.licenses))
     for network in (generator, slice_groups(generator, FIRST_ADULT_GROUP, 4)):

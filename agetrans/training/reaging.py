@@ -14,6 +14,7 @@ from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator
 from agetrans.models.agetrans import AgeTrans
 from agetrans.models.discriminator import Discriminator
+from agetrans.training.optimizer import FanInAdam
 from agetrans.training.autodiff import input_gradient, value_and_gradients
 
 
@@ -40,7 +41,7 @@ class Weights:
     age_class: float = 0.05
     critic_age: float = 0.05
     critic_features: float = 0.5
-    displacement: float = 20.0
+    displacement: float = 60.0
     mask: float = 0.2
     own_age: float = 0.02
     r1: float = 1.0
@@ -120,15 +121,18 @@ class ReAging(keras.Model):
         )
         self.built = True
 
-    def compile(self, learning_rate: Any = 2e-3, discriminator_rate: float = 4e-3) -> None:
+    def compile(self, learning_rate: Any = 5e-4, discriminator_rate: float = 2e-4) -> None:
         """Makes the optimisers: Adam with the momentum and memory that suit each network.
 
         Args:
             learning_rate: Of the generator, a number or a Keras schedule.
             discriminator_rate: Of the discriminator.
         """
-        super().compile(optimizer=keras.optimizers.Adam(learning_rate, beta_1=0.8, beta_2=0.99))
-        self.discriminator_optimizer = keras.optimizers.Adam(discriminator_rate, beta_1=0.0, beta_2=0.99)
+        # XLA on a CPU is slower, and in bfloat16 it does not learn: docs/decisions.md.
+        super().compile(
+            optimizer=FanInAdam(learning_rate, beta_1=0.9, beta_2=0.99, epsilon=1e-8), jit_compile=False
+        )
+        self.discriminator_optimizer = FanInAdam(discriminator_rate, beta_1=0.0, beta_2=0.99, epsilon=1e-8)
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
@@ -147,9 +151,8 @@ class ReAging(keras.Model):
         return reached - ops.concatenate([share, 0.0 * ones], axis=-1)
 
     def shrink(self, picture: Any) -> Any:
-        """A picture or a change of the core size at the output size, averaged."""
-        factor = picture.shape[1] // self.output_size
-        return picture if factor == 1 else ops.average_pool(picture, factor, data_format="channels_last")
+        """A picture or a change at the output size, averaged."""
+        return _pool(picture, self.output_size)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of the generator, the discriminator and the averaged generator.
@@ -176,11 +179,12 @@ class ReAging(keras.Model):
         for average, variable in zip(self.average, variables, strict=True):
             average.assign(self.decay * average + (1 - self.decay) * ops.cast(variable, "float32"))
 
-        real = ops.concatenate([target, self.shrink(image)[pairs:]], axis=0)
-        real_label = ops.concatenate([label[:pairs], self.labels(batch["photo_years"])], axis=0)
-        logs["discriminator"], logs["r1"] = self._improve_discriminator(
-            real, real_label, ops.stop_gradient(result), label
-        )
+        if self.terms.adversarial:
+            real = ops.concatenate([target, self.shrink(image)[pairs:]], axis=0)
+            real_label = ops.concatenate([label[:pairs], self.labels(batch["photo_years"])], axis=0)
+            logs["discriminator"], logs["r1"] = self._improve_discriminator(
+                real, real_label, ops.stop_gradient(result), label
+            )
         self.steps.assign_add(1)
         return {name: ops.stop_gradient(value) for name, value in logs.items()}
 
@@ -196,14 +200,11 @@ class ReAging(keras.Model):
         known = ops.concatenate([batch["source_years"], batch["photo_years"]], axis=0)
         small = self.shrink(image)
 
-        codes, (own_years, own_groups) = self.generator.encode_and_read_age(image)
+        core = _pool(image, self.generator.size)
+        codes, (own_years, own_groups) = self.generator.encode_and_read_age(core)
         change = self.shrink(self.generator.decode(codes, label))
         result = self.generator.compose(small, change)
         made, kept = result[:pairs], result[pairs:]
-        score, group_logits = self.discriminator(result, label)
-        reading = self.critic(self._enlarge(result), training=False)
-        wanted_reading = self.critic(self._enlarge(target), training=False)
-
         head = ops.image.resize(batch["head"], (self.output_size,) * 2, data_format="channels_last")
         weight = 1.0 + (HEAD_WEIGHT - 1.0) * head
         # A photograph asked for its own age must stay as it is; the others have no target.
@@ -213,17 +214,6 @@ class ReAging(keras.Model):
             "pixel": losses.weighted_error(made, target, weight)
             + losses.weighted_error(kept, small[pairs:], STAYING_WEIGHT * stays),
             "gradient": losses.gradient_error(made, target, weight),
-            "adversarial": losses.generator_logistic(score),
-            "age_class": losses.group_cross_entropy(group_logits, label),
-            "critic_age": ops.mean(
-                losses.age_cross_entropy(
-                    reading["logits"], ops.matmul(label, self.critic_centres[:, None])[:, 0]
-                )
-            ),
-            "critic_features": sum(
-                ops.mean(ops.abs(ops.cast(a[:pairs], "float32") - ops.cast(b, "float32")))
-                for a, b in zip(reading["features"][:2], wanted_reading["features"][:2], strict=True)
-            ),
             "displacement": losses.displacement_error(
                 change[:pairs, ..., :2], batch["flow"], batch["flow_weight"]
             ),
@@ -231,8 +221,28 @@ class ReAging(keras.Model):
             "own_age": ops.mean(losses.age_cross_entropy(own_years, known))
             + losses.group_cross_entropy(own_groups, self.labels(known)),
         }
+        if self.terms.adversarial:
+            score, group_logits = self.discriminator(result, label)
+            terms["adversarial"] = losses.generator_logistic(score)
+            terms["age_class"] = losses.group_cross_entropy(group_logits, label)
+        if self.terms.critic_age:
+            terms |= self._critic_terms(result, target, label)
         loss = sum(getattr(self.terms, name) * value for name, value in terms.items())
         return loss, result, terms
+
+    def _critic_terms(self, result: Any, target: Any, label: Any) -> dict[str, Any]:
+        """What the critic says: of all results, their age; of those with a target, how far their features are."""
+        reading = self.critic(self._enlarge(result), training=False)
+        wanted = self.critic(self._enlarge(target), training=False)
+        years = ops.matmul(label, self.critic_centres[:, None])[:, 0]
+        pairs = ops.shape(target)[0]
+        return {
+            "critic_age": ops.mean(losses.age_cross_entropy(reading["logits"], years)),
+            "critic_features": sum(
+                ops.mean(ops.abs(ops.cast(a[:pairs], "float32") - ops.cast(b, "float32")))
+                for a, b in zip(reading["features"][:2], wanted["features"][:2], strict=True)
+            ),
+        }
 
     def _enlarge(self, picture: Any) -> Any:
         """An output-size picture at the critic's size: each pixel becomes a square."""
@@ -272,3 +282,9 @@ class ReAging(keras.Model):
 def _to_floats(picture: Any) -> Any:
     """uint8 to [-1, 1]."""
     return ops.cast(picture, "float32") / 127.5 - 1.0
+
+
+def _pool(picture: Any, size: int) -> Any:
+    """A picture `(B, S, S, C)` averaged down to a size that divides S."""
+    factor = picture.shape[1] // size
+    return picture if factor == 1 else ops.average_pool(picture, factor, data_format="channels_last")

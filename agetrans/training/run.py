@@ -20,17 +20,24 @@ from keras import ops
 from agetrans.data.batches import Families, batches
 from agetrans.groups import AgeGroups
 from agetrans.models.agetrans import AgeTrans
-from agetrans.training.reaging import ReAging
+from agetrans.training.reaging import ReAging, Weights
 from agetrans.training.ruler import Ruler, load_estimator, reader
 
 FLAGS = flags.FLAGS
+PHASES = {
+    "supervised": Weights(adversarial=0.0, age_class=0.0, critic_age=0.0, critic_features=0.0),
+    "adversarial": Weights(),
+}
 flags.DEFINE_string("families", None, "Folder of family shards.", required=True)
 flags.DEFINE_string("photos", None, "Framed photographs, from agetrans.data.photographs.", required=True)
 flags.DEFINE_string("critic", None, "Weights of the age critic.", required=True)
 flags.DEFINE_string("out", None, "Folder of the run.", required=True)
+flags.DEFINE_enum("phase", "adversarial", list(PHASES), "Which losses: without or with critic and discriminator.")
 flags.DEFINE_integer("steps", 4000, "Steps of the whole run.")
 flags.DEFINE_integer("pairs", 8, "Synthetic pairs a step.")
 flags.DEFINE_integer("photographs", 4, "Photographs a step.")
+flags.DEFINE_integer("size", 256, "Core size of the generator.")
+flags.DEFINE_integer("width", 16, "Channels of the generator's finest level.")
 flags.DEFINE_integer("output_size", 128, "Side at which pictures are compared, 128 or 256.")
 flags.DEFINE_float(
     "learning_rate", 2e-3, "Adam's rate of the generator at the start; a cosine ends at a tenth."
@@ -108,14 +115,14 @@ def main(_: list[str]) -> int:
     keras.utils.set_random_seed(FLAGS.seed)
     folder = Path(FLAGS.out)
     folder.mkdir(parents=True, exist_ok=True)
-    generator = AgeTrans(dtype=POLICY)
+    generator = AgeTrans(FLAGS.size, width=FLAGS.width, dtype=POLICY)
     critic = load_estimator(FLAGS.critic, POLICY)
     age_groups = AgeGroups.of(10)
     with np.load(FLAGS.photos) as file:
         photos = {name: file[name] for name in ("pictures", "age")}
     ruler = Ruler(reader(critic), photos["pictures"], photos["age"], age_groups)
     centres = ruler.to_readings(np.array(age_groups.centres))
-    trainer = ReAging(generator, critic, age_groups, centres, FLAGS.output_size, dtype=POLICY)
+    trainer = ReAging(generator, critic, age_groups, centres, FLAGS.output_size, PHASES[FLAGS.phase], dtype=POLICY)
     schedule = keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, FLAGS.steps, alpha=0.1)
     trainer.compile(schedule)
     state = folder / "state.weights.h5"

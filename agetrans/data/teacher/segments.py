@@ -33,7 +33,9 @@ def head_masks(activations: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 
 def _largest_part(mask: np.ndarray) -> np.ndarray:
-    opened = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    # OpenCV's opening with an even kernel moves what it opens: erosion and dilation must have opposite anchors.
+    square = np.ones((2, 2), np.uint8)
+    opened = cv2.dilate(cv2.erode(mask.astype(np.uint8), square), square, anchor=(0, 0))
     _, parts, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if len(stats) < 2:
         return mask
