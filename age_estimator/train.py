@@ -136,7 +136,7 @@ def main(_: list[str]) -> None:
     estimator = AgeEstimator(LATENT_SIZE, dtype="mixed_bfloat16")
     training = EstimatorTraining(estimator, dtype="mixed_bfloat16")
     rate = keras.optimizers.schedules.CosineDecay(0.0, FLAGS.steps, warmup_target=PEAK_RATE, warmup_steps=50)
-    training.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02))
+    training.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02), jit_compile=False)
     photos, samples = load_data()
     training.fit(batches(photos, samples), steps_per_epoch=100, epochs=-(-FLAGS.steps // 100), verbose=2)
     temporary = f"{FLAGS.out}.partial.weights.h5"

@@ -4,8 +4,8 @@
     python -m agetrans.data.teacher directions --out DIR --critic FILE
     python -m agetrans.data.teacher families   --out DIR --people 400
 
-`samples` writes DIR/samples, `directions` reads them and writes DIR/directions.npz, `families` reads those and writes
-DIR/families.
+`samples` writes DIR/samples, `directions` reads them and writes DIR/directions.npz, `families` reads those, or the ones
+that ship with AgeTrans where there are none, and writes DIR/families.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from .samples import make_samples, save_npz
 from .weights import TeacherMissing
 
 LANDMARK_FILE = "shape_predictor_68_face_landmarks.dat"
+SHIPPED_DIRECTIONS = Path(__file__).with_name("directions.npz")
 FACE_BOX = (58, 82, 198, 222)
 """Left, top, right, bottom of the face in a teacher's picture of 256 pixels, as dlib's predictor expects boxes."""
 
@@ -73,10 +74,8 @@ def write_directions(flags: argparse.Namespace) -> None:
 
 def write_families(flags: argparse.Namespace) -> None:
     """People at eight ages."""
-    path = flags.out / "directions.npz"
-    if not path.exists():
-        raise StepMissing(f"There is no {path}: run the step `directions` first.")
-    with np.load(path) as file:
+    own = flags.out / "directions.npz"
+    with np.load(own if own.exists() else SHIPPED_DIRECTIONS) as file:
         directions = Directions(**{name: file[name] for name in file})
     shards = make_families(flags.out / "families", flags.people, Tools(directions, dlib_landmarks()))
     for _ in tqdm(shards, total=-(-flags.people // families.SHARD_SIZE), unit="shard"):
