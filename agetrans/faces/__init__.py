@@ -5,6 +5,16 @@ from __future__ import annotations
 from agetrans.faces.face import Face, FaceNotFound, choose_face
 from agetrans.faces.finder import find_faces
 from agetrans.faces.framing import framing_matrix, similarity
+from agetrans.faces.paste import paste_back
 from agetrans.faces.warping import warp
 
-__all__ = ["Face", "FaceNotFound", "choose_face", "find_faces", "framing_matrix", "similarity", "warp"]
+__all__ = [
+    "Face",
+    "FaceNotFound",
+    "choose_face",
+    "find_faces",
+    "framing_matrix",
+    "paste_back",
+    "similarity",
+    "warp",
+]
