@@ -5,30 +5,21 @@ python -m agetrans.data.photographs --labels labels.csv --pictures DIR --out pho
 
 from __future__ import annotations
 
+import argparse
 import csv
 import dataclasses
 from pathlib import Path
 
 import cv2
 import numpy as np
-from absl import app, flags
+from absl import app
+from absl.flags import argparse_flags
 from tqdm import tqdm
 
 from agetrans.faces import Face, find_faces, framing_matrix, warp
 from agetrans.pictures import PictureError, read_picture
 
 from .teacher.samples import save_npz
-
-FLAGS = flags.FLAGS
-flags.DEFINE_multi_string(
-    "labels", None, "CSV with the columns file, split, age, gender (m or f); may be repeated."
-)
-flags.DEFINE_multi_string("pictures", None, "Folder of the pictures of each --labels, in the same order.")
-flags.DEFINE_multi_integer(
-    "pad", None, "Pixels of reflection around the pictures of each --labels: tight crops need some."
-)
-flags.DEFINE_string("split", "train", "Rows with this split are taken.")
-flags.DEFINE_string("out", None, "The .npz to write.")
 
 SIZE = 256
 FINDING_SIDE = 150
@@ -52,16 +43,16 @@ def _find_small(picture: np.ndarray) -> list[Face]:
     ]
 
 
-def main(_: list[str]) -> None:
+def main(flags: argparse.Namespace) -> None:
     """Writes the file that the flags ask for."""
-    sets = zip(FLAGS.labels, FLAGS.pictures, FLAGS.pad or [0] * len(FLAGS.labels), strict=True)
+    sets = zip(flags.labels, flags.pictures, flags.pad or [0] * len(flags.labels), strict=True)
     rows = []
     for labels, folder, pad in sets:
         with open(labels, newline="", encoding="utf-8") as file:
             rows += [
                 (Path(folder) / row["file"], row, pad)
                 for row in csv.DictReader(file)
-                if row["split"] == FLAGS.split
+                if row["split"] == flags.split
             ]
     pictures, ages, males, unused = [], [], [], []
     for path, row, pad in tqdm(rows, unit="photograph"):
@@ -76,18 +67,52 @@ def main(_: list[str]) -> None:
         ages.append(min(float(row["age"]), 100.0))
         males.append(row["gender"] == "m")
     save_npz(
-        Path(FLAGS.out),
+        Path(flags.out),
         pictures=np.stack(pictures),
         age=np.array(ages, np.float32),
         male=np.array(males, np.float32),
     )
     print(
-        f"Wrote {len(pictures)} photographs to {FLAGS.out}; {len(unused)} could not be used:",
+        f"Wrote {len(pictures)} photographs to {flags.out}; {len(unused)} could not be used:",
         *unused,
         sep="\n  ",
     )
 
 
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The flags of a command line; refuses in one sentence sets that are not complete."""
+    parser = argparse_flags.ArgumentParser(prog="python -m agetrans.data.photographs", description=__doc__)
+    add = parser.add_argument
+    add(
+        "--labels",
+        action="append",
+        required=True,
+        help="CSV with the columns file, split, age, gender (m or f); may be repeated",
+    )
+    add(
+        "--pictures",
+        action="append",
+        required=True,
+        help="folder of the pictures of each --labels, in the same order",
+    )
+    add(
+        "--pad",
+        action="append",
+        type=int,
+        help="pixels of reflection around the pictures of each --labels: tight crops need some",
+    )
+    add("--split", default="train", help="rows with this split are taken")
+    add("--out", required=True, help="the .npz to write")
+    flags = parser.parse_args(arguments[1:])
+    for name in ("pictures", "pad"):
+        given = getattr(flags, name)
+        if given and len(given) != len(flags.labels):
+            parser.error(f"--{name} is needed once for each --labels: {len(given)} for {len(flags.labels)}")
+    for path in (*flags.labels, *flags.pictures):
+        if not Path(path).exists():
+            parser.error(f"there is no {path}")
+    return flags
+
+
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["labels", "pictures", "out"])
-    app.run(main)
+    app.run(main, flags_parser=parse)

@@ -48,6 +48,7 @@ def warp_by_flow(image: Any, flow: Any) -> Any:
     Returns:
         `(B, H, W, C)`.
     """
+    flow = ops.convert_to_tensor(flow)
     height, width = ops.shape(image)[1:3]
     x = ops.expand_dims(ops.arange(width, dtype="float32"), 0) + flow[..., 0] * width
     y = ops.expand_dims(ops.arange(height, dtype="float32"), 1) + flow[..., 1] * height
@@ -65,7 +66,7 @@ def apply_change(photo: Any, change: Any) -> Any:
     Returns:
         `(B, H, W, 3)` float32, at the photograph's size, not clipped. Where the mask is 0, the photograph itself.
     """
-    photo = ops.cast(photo, "float32")
+    photo, change = ops.cast(photo, "float32"), ops.cast(change, "float32")
     size = ops.shape(photo)[1:3]
     if tuple(size) != tuple(ops.shape(change)[1:3]):
         change = ops.image.resize(change, size, interpolation="bilinear", data_format="channels_last")

@@ -7,14 +7,17 @@ from typing import Any
 
 import keras
 
-
 SHORTEST = 10.0
 """Factor on the steps of biases and of kernels with few inputs."""
 
 
 def fan_in(shape: tuple[int, ...]) -> int:
-    """Inputs of one output of a kernel: all axes but the last; kernels of several groups `(G, 3, 3, in, out)` have one
-    more axis in front."""
+    """Inputs of one output of a kernel.
+
+    Args:
+        shape: Of a kernel of a dense layer or a convolution, outputs last; kernels of several age groups,
+            `(groups, 3, 3, inputs, outputs)`, have one more axis in front.
+    """
     return math.prod(shape[1:-1] if len(shape) == 5 else shape[:-1])
 
 
@@ -26,6 +29,9 @@ class FanInAdam(keras.optimizers.Adam):
     et al., 2018). Adam's step has the same length for every number, so the deep layers' kernels move sqrt(fan-in), up
     to forty times, slower than in a plain network: fine for weeks of training, too slow for an hour. docs/decisions.md
     has the measurement.
+
+    Args:
+        kwargs: Those of `keras.optimizers.Adam`.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

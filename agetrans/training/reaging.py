@@ -14,8 +14,8 @@ from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator
 from agetrans.models.agetrans import AgeTrans
 from agetrans.models.discriminator import Discriminator
-from agetrans.training.optimizer import FanInAdam
 from agetrans.training.autodiff import input_gradient, value_and_gradients
+from agetrans.training.optimizer import FanInAdam
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ CRITIC_SIZE = 256
 class ReAging(keras.Model):
     """Generator, discriminator and a frozen age critic, trained together.
 
-    A batch is a dict of S synthetic pairs and P photographs, RGB, of the generator's size C:
+    A batch is a dict of S synthetic pairs and P photographs, RGB, of any side C that the generator's size and the
+    output size divide:
         `source`, `target` `(S, C, C, 3)` uint8: the pair; the target is the source outside the head.
         `years`, `source_years` `(S,)`: ages of target and source.
         `head` `(S, 64, 64, 1)` in [0, 1]: the soft region that may change.
@@ -158,13 +159,13 @@ class ReAging(keras.Model):
         """One step of the generator, the discriminator and the averaged generator.
 
         Args:
-            data: A batch, see the class; or a tuple of one, as `fit` passes it.
+            data: A batch, see the class; or a tuple or list of one, as `fit` passes it.
 
         Returns:
             Each term of the generator's loss before its weight, the discriminator's loss, and `r1`, the penalty times
             its interval in the steps that take it and 0 in the others: its mean over steps is the penalty's.
         """
-        batch = data[0] if isinstance(data, tuple) else data
+        batch = data if isinstance(data, dict) else data[0]
         pairs = ops.shape(batch["source"])[0]
         image = _to_floats(ops.concatenate([batch["source"], batch["photo"]], axis=0))
         label = self.labels(ops.concatenate([batch["years"], batch["photo_target"]], axis=0))
@@ -255,7 +256,7 @@ class ReAging(keras.Model):
 
         def differentiate(with_r1: bool) -> tuple[Any, ...]:
             (loss, r1), gradients = value_and_gradients(
-                lambda: self._discriminator_loss(real, real_label, fake, label, with_r1), variables
+                lambda: self._discriminator_loss(real, real_label, fake, label, with_r1=with_r1), variables
             )
             return loss, r1, *gradients
 
@@ -266,7 +267,7 @@ class ReAging(keras.Model):
         return loss, r1
 
     def _discriminator_loss(
-        self, real: Any, real_label: Any, fake: Any, label: Any, with_r1: bool
+        self, real: Any, real_label: Any, fake: Any, label: Any, *, with_r1: bool
     ) -> tuple[Any, Any]:
         real_score, real_groups = self.discriminator(real, real_label)
         fake_score, _ = self.discriminator(fake, label)

@@ -5,6 +5,7 @@ python -m agetrans.training.run --families DIR --photos FILE.npz --critic FILE -
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -14,7 +15,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import app
+from absl.flags import argparse_flags
 from keras import ops
 
 from agetrans.data.batches import Families, batches
@@ -23,29 +25,11 @@ from agetrans.models.agetrans import AgeTrans
 from agetrans.training.reaging import ReAging, Weights
 from agetrans.training.ruler import Ruler, load_estimator, reader
 
-FLAGS = flags.FLAGS
 PHASES = {
     "supervised": Weights(adversarial=0.0, age_class=0.0, critic_age=0.0, critic_features=0.0),
     "adversarial": Weights(),
 }
-flags.DEFINE_string("families", None, "Folder of family shards.", required=True)
-flags.DEFINE_string("photos", None, "Framed photographs, from agetrans.data.photographs.", required=True)
-flags.DEFINE_string("critic", None, "Weights of the age critic.", required=True)
-flags.DEFINE_string("out", None, "Folder of the run.", required=True)
-flags.DEFINE_enum("phase", "adversarial", list(PHASES), "Which losses: without or with critic and discriminator.")
-flags.DEFINE_integer("steps", 4000, "Steps of the whole run.")
-flags.DEFINE_integer("pairs", 8, "Synthetic pairs a step.")
-flags.DEFINE_integer("photographs", 4, "Photographs a step.")
-flags.DEFINE_integer("size", 256, "Core size of the generator.")
-flags.DEFINE_integer("width", 16, "Channels of the generator's finest level.")
-flags.DEFINE_integer("output_size", 128, "Side at which pictures are compared, 128 or 256.")
-flags.DEFINE_float(
-    "learning_rate", 2e-3, "Adam's rate of the generator at the start; a cosine ends at a tenth."
-)
-flags.DEFINE_string("start", None, "Generator weights to start from where the run is new.")
-flags.DEFINE_integer("checkpoint_minutes", 5, "Minutes between checkpoints.")
-flags.DEFINE_integer("seed", 0, "Seed of weights and data.")
-
+"""Which losses: without or with critic and discriminator."""
 POLICY = "mixed_bfloat16"
 EPOCH_STEPS = 50
 """Steps between lines of the log, and between looks for new families."""
@@ -106,58 +90,88 @@ class Checkpoints(keras.callbacks.Callback):
             variable.assign(value)
 
 
-def main(_: list[str]) -> int:
+def main(flags: argparse.Namespace) -> int:
     """Trains as the flags say; returns the exit status."""
-    for name in ("families", "photos", "critic", "start"):
-        if FLAGS[name].value and not Path(FLAGS[name].value).exists():
-            print(f"--{name}: there is no {FLAGS[name].value}.", file=sys.stderr)
-            return 2
-    keras.utils.set_random_seed(FLAGS.seed)
-    folder = Path(FLAGS.out)
+    keras.utils.set_random_seed(flags.seed)
+    folder = Path(flags.out)
     folder.mkdir(parents=True, exist_ok=True)
-    generator = AgeTrans(FLAGS.size, width=FLAGS.width, dtype=POLICY)
-    critic = load_estimator(FLAGS.critic, POLICY)
+    generator = AgeTrans(flags.size, width=flags.width, dtype=POLICY)
+    critic = load_estimator(flags.critic, POLICY)
     age_groups = AgeGroups.of(10)
-    with np.load(FLAGS.photos) as file:
+    with np.load(flags.photos) as file:
         photos = {name: file[name] for name in ("pictures", "age")}
     ruler = Ruler(reader(critic), photos["pictures"], photos["age"], age_groups)
     centres = ruler.to_readings(np.array(age_groups.centres))
-    trainer = ReAging(generator, critic, age_groups, centres, FLAGS.output_size, PHASES[FLAGS.phase], dtype=POLICY)
-    schedule = keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate, FLAGS.steps, alpha=0.1)
+    trainer = ReAging(
+        generator, critic, age_groups, centres, flags.output_size, PHASES[flags.phase], dtype=POLICY
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(flags.learning_rate, flags.steps, alpha=0.1)
     trainer.compile(schedule)
     state = folder / "state.weights.h5"
     if state.exists():
         trainer.load_weights(state)
     else:
-        if FLAGS.start:
-            generator.load_weights(FLAGS.start)
+        if flags.start:
+            generator.load_weights(flags.start)
         else:
             generator.reset_change()
         trainer.restart_average()
     done = int(ops.convert_to_numpy(trainer.steps))
-    families = Families(Path(FLAGS.families), ruler)
+    families = Families(Path(flags.families), ruler)
     if not families.people:
-        print(f"--families: there is no usable family in {FLAGS.families}.", file=sys.stderr)
+        print(f"--families: there is no usable family in {flags.families}.", file=sys.stderr)
         return 2
     data = batches(
         families,
         photos["pictures"],
         photos["age"],
         age_groups,
-        pairs=FLAGS.pairs,
-        photographs=FLAGS.photographs,
+        pairs=flags.pairs,
+        photographs=flags.photographs,
         first=done,
-        seed=FLAGS.seed,
+        seed=flags.seed,
     )
     trainer.fit(
         ((batch,) for batch in data),  # Keras takes a tuple for input and targets, and here all is input
         steps_per_epoch=EPOCH_STEPS,
-        epochs=-(-max(0, FLAGS.steps - done) // EPOCH_STEPS),
-        callbacks=[Checkpoints(folder, FLAGS.checkpoint_minutes, families)],
+        epochs=-(-max(0, flags.steps - done) // EPOCH_STEPS),
+        callbacks=[Checkpoints(folder, flags.checkpoint_minutes, families)],
         verbose=2,
     )
     return 0
 
 
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The flags of a command line; refuses in one sentence files that are not there."""
+    parser = argparse_flags.ArgumentParser(prog="python -m agetrans.training.run", description=__doc__)
+    add = parser.add_argument
+    add("--families", required=True, help="folder of family shards")
+    add("--photos", required=True, help="framed photographs, from agetrans.data.photographs")
+    add("--critic", required=True, help="weights of the age critic")
+    add("--out", required=True, help="folder of the run")
+    add("--phase", choices=PHASES, default="adversarial", help="without or with critic and discriminator")
+    add("--steps", type=int, default=4000, help="steps of the whole run")
+    add("--pairs", type=int, default=8, help="synthetic pairs a step")
+    add("--photographs", type=int, default=4, help="photographs a step")
+    add("--size", type=int, default=256, help="core size of the generator")
+    add("--width", type=int, default=16, help="channels of the generator's finest level")
+    add("--output_size", type=int, default=128, help="side at which pictures are compared, 128 or 256")
+    add(
+        "--learning_rate",
+        type=float,
+        default=2e-3,
+        help="rate of the generator at the start; a cosine ends at a tenth",
+    )
+    add("--start", help="generator weights to start from where the run is new")
+    add("--checkpoint_minutes", type=float, default=5, help="minutes between checkpoints")
+    add("--seed", type=int, default=0, help="seed of weights and data")
+    flags = parser.parse_args(arguments[1:])
+    for name in ("families", "photos", "critic", "start"):
+        path = getattr(flags, name)
+        if path and not Path(path).exists():
+            parser.error(f"--{name}: there is no {path}")
+    return flags
+
+
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse)
