@@ -9,6 +9,7 @@ import numpy.typing as npt
 from agetrans.faces import mtcnn
 from agetrans.faces.face import Face
 
+Image = npt.NDArray[np.float32]
 Boxes = npt.NDArray[np.float64]  # (N, 4): left, top, right, bottom; edges, so the first pixel covers 0 to 1
 
 WORKING_SIDE = 1024
@@ -25,23 +26,22 @@ def find_faces(picture: npt.NDArray[np.uint8]) -> list[Face]:
 
     Returns:
         Faces, largest first; empty where there are none.
+
+    Raises:
+        ValueError: The picture has another shape.
     """
+    if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ValueError(f"A picture of shape (H, W, 3) is needed. Received shape: {picture.shape}")
     height, width = picture.shape[:2]
     scale = min(1.0, WORKING_SIDE / max(height, width))
     small = picture
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    image = (small.astype(np.float32) - 127.5) / 128
+    image: Image = (small.astype(np.float32) - np.float32(127.5)) / np.float32(128)
     boxes = _proposals(image)
-    for network, size, threshold in ((mtcnn.refine, mtcnn.REFINE_SIZE, REFINE_THRESHOLD),):
-        if not len(boxes):
-            return []
-        scores, offsets = network(_patches(image, boxes, size))
-        keep = scores > threshold
-        boxes = _move(boxes[keep], offsets[keep])
-        kept = _suppress(boxes, scores[keep], 0.7)
-        boxes = _square(boxes[kept])
+    if len(boxes):
+        boxes = _refined(image, boxes)
     if not len(boxes):
         return []
     scores, offsets, points = mtcnn.describe(_patches(image, boxes, mtcnn.OUTPUT_SIZE))
@@ -52,16 +52,17 @@ def find_faces(picture: npt.NDArray[np.uint8]) -> list[Face]:
     to_picture = np.array([width / image.shape[1], height / image.shape[0]])
     faces = []
     for i in _suppress(boxes, scores, 0.7, of_smaller=True):
-        corner, far = boxes[i, :2] * to_picture - 0.5, boxes[i, 2:] * to_picture - 0.5
-        box = (float(corner[0]), float(corner[1]), *(float(n) for n in far - corner))
+        left, top, right, bottom = (boxes[i] * np.tile(to_picture, 2) - 0.5).tolist()
+        box = (left, top, right - left, bottom - top)
         faces.append(Face(box=box, points=places[i] * to_picture - 0.5, score=float(scores[i])))
     return sorted(faces, key=lambda face: -face.area)
 
 
-def _proposals(image: npt.NDArray[np.float32]) -> Boxes:
+def _proposals(image: Image) -> Boxes:
     height, width = image.shape[:2]
     scale = mtcnn.PROPOSAL_CELL / SMALLEST_FACE
-    found_boxes, found_scores = [np.empty((0, 4))], [np.empty(0)]
+    found_boxes: list[Boxes] = [np.empty((0, 4))]
+    found_scores: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)]
     while min(height, width) * scale >= mtcnn.PROPOSAL_CELL:
         size = (round(width * scale), round(height * scale))
         scores, offsets = mtcnn.propose(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
@@ -75,6 +76,13 @@ def _proposals(image: npt.NDArray[np.float32]) -> Boxes:
         scale *= PYRAMID_STEP
     boxes = np.concatenate(found_boxes)
     return _square(boxes[_suppress(boxes, np.concatenate(found_scores), 0.7)])
+
+
+def _refined(image: Image, boxes: Boxes) -> Boxes:
+    scores, offsets = mtcnn.refine(_patches(image, boxes, mtcnn.REFINE_SIZE))
+    keep = scores > REFINE_THRESHOLD
+    boxes = _move(boxes[keep], offsets[keep])
+    return _square(boxes[_suppress(boxes, scores[keep], 0.7)])
 
 
 def _move(boxes: Boxes, offsets: npt.NDArray[np.float32]) -> Boxes:
@@ -102,7 +110,7 @@ def _suppress(boxes: Boxes, scores: npt.NDArray, overlap: float, of_smaller: boo
     return kept
 
 
-def _patches(image: npt.NDArray[np.float32], boxes: Boxes, size: int) -> npt.NDArray[np.float32]:
+def _patches(image: Image, boxes: Boxes, size: int) -> Image:
     """Cuts square boxes out, `(N, size, size, 3)`; mean grey outside the picture."""
     height, width = image.shape[:2]
     patches = np.zeros((len(boxes), size, size, 3), np.float32)
@@ -113,8 +121,9 @@ def _patches(image: npt.NDArray[np.float32], boxes: Boxes, size: int) -> npt.NDA
         inside = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
         if not inside.size:
             continue
-        around = [max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0)]
-        whole = cv2.copyMakeBorder(inside, *around, cv2.BORDER_CONSTANT) if any(around) else inside
+        above, below = max(-top, 0), max(bottom - height, 0)
+        before, after = max(-left, 0), max(right - width, 0)
+        whole = cv2.copyMakeBorder(inside, above, below, before, after, cv2.BORDER_CONSTANT)
         area = right - left > size
         patch[:] = cv2.resize(whole, (size, size), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
     return patches

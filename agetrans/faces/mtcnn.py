@@ -1,7 +1,7 @@
 """MTCNN's three small networks, run in NumPy from the weight files of the `mtcnn` package.
 
-Finding a face is the first thing a user waits for. In NumPy it is done before TensorFlow has finished importing. Only the
-package's data files are used; its code imports TensorFlow.
+Finding a face is the first thing a user waits for. In NumPy it is done before TensorFlow has finished importing.
+Only the package's data files are used; its code imports TensorFlow.
 
 Reference: Zhang, Zhang, Li, Qiao, "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional
 Networks", IEEE Signal Processing Letters 2016 (networks: figure 2).
