@@ -27,6 +27,8 @@ def warp(picture: Picture, matrix: Matrix, size: int) -> Picture:
     Returns:
         `(size, size, 3)` uint8.
     """
+    if min(picture.shape[:2]) == 1:  # OpenCV 5 never returns from reflecting a single pixel
+        picture = np.pad(picture, [(0, int(n == 1)) for n in picture.shape[:2]] + [(0, 0)], mode="edge")
     scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
     samples = max(1, math.ceil(1 / scale - 0.05))
     # Sample i of a crop pixel's n sits at (i + 1/2) / n - 1/2 from its centre.

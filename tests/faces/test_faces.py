@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agetrans.faces import Face, FaceNotFound, choose_face, find_faces, framing_matrix, similarity, warp
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "agetransgan"
+
+
+@pytest.mark.parametrize("size", [256, 1024])
+def test_framing_is_the_authors(size: int) -> None:
+    if not GOLDEN.is_dir():
+        pytest.skip("golden/agetransgan is not beside the repository")
+    golden = np.load(GOLDEN / "framing.npz")
+    for points, expected in zip(golden["five_points_padded"], golden[f"matrix_{size}"], strict=True):
+        matrix = framing_matrix(points - 200, "agetransgan", size)
+        matrix[:, 2] -= matrix[:, :2] @ (200, 200)
+        np.testing.assert_allclose(matrix, expected, rtol=0, atol=1e-6)
+
+
+def test_similarity_is_umeyama() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        a, b = rng.normal(size=(2, 5, 2))
+        x, y = a - a.mean(0), b - b.mean(0)
+        u, d, vt = np.linalg.svd(y.T @ x)
+        signs = np.array([1, np.sign(np.linalg.det(u @ vt))])
+        linear = (d * signs).sum() / (x**2).sum() * (u * signs) @ vt
+        expected = np.column_stack([linear, b.mean(0) - linear @ a.mean(0)])
+        np.testing.assert_allclose(similarity(a, b), expected, atol=1e-12)
+    with pytest.raises(ValueError, match="one place"):
+        similarity(np.ones((5, 2)), b)
+
+
+def test_warp_is_exact() -> None:
+    picture = np.random.default_rng(0).integers(100, 256, (40, 50, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(warp(picture, np.eye(2, 3), 40), picture[:, :40])
+    shift = np.array([[1.0, 0, -7], [0, 1, -3]])
+    np.testing.assert_array_equal(warp(picture, shift, 37), picture[3:, 7:44])
+    half = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]])
+    means = picture[:, :40].reshape(20, 2, 20, 2, 3).mean((1, 3))
+    np.testing.assert_allclose(warp(picture, half, 20), means, atol=1)
+    assert warp(picture, np.array([[1.0, 0, 30], [0, 1, 30]]), 90).min() >= 90  # no black wedge
+
+
+def test_warp_of_a_pixel() -> None:
+    crop = warp(np.full((1, 1, 3), 77, np.uint8), np.array([[30.0, 0, 20], [0, 30, 20]]), 64)
+    np.testing.assert_array_equal(crop, np.full((64, 64, 3), 77))
+
+
+def test_face_is_found_and_its_mirror(portrait: np.ndarray) -> None:
+    (face,), (mirrored,) = find_faces(portrait), find_faces(portrait[:, ::-1])
+    np.testing.assert_allclose(face.points[:2], [[101.4, 50], [122.9, 51.5]], atol=2)
+    points = mirrored.points[[1, 0, 2, 4, 3]]
+    points[:, 0] = portrait.shape[1] - 1 - points[:, 0]
+    np.testing.assert_allclose(points, face.points, atol=0.08 * 21.5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (32, 32), (12, 4000), (200, 200)])
+def test_no_face_in_noise_or_flat(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert find_faces(noise) == find_faces(np.full_like(noise, 128)) == []
+
+
+def test_choose_face() -> None:
+    faces = [Face((0, 0, n, n), np.zeros((5, 2)), 1.0) for n in (9.0, 5.0)]
+    assert choose_face(faces) == faces[:1]
+    assert choose_face(faces, "all") == faces
+    assert choose_face(faces, "1") == choose_face(faces, 1) == faces[1:]
+    with pytest.raises(FaceNotFound, match="0 to 1"):
+        choose_face(faces, 2)
+    with pytest.raises(FaceNotFound, match="Try one where"):
+        choose_face([])
+    with pytest.raises(ValueError, match="'largest', 'all'"):
+        choose_face(faces, "best")
