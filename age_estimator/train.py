@@ -78,12 +78,18 @@ def disturbed_face(picture: np.ndarray, random: np.random.Generator) -> np.ndarr
     side = STORED_SIZE
     if random.random() < 0.5:
         picture = picture[:, ::-1]
-    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), random.normal(0, 6), np.exp(random.normal(0, 0.07)))
+    matrix = cv2.getRotationMatrix2D(
+        (side / 2, side / 2), random.normal(0, 6), np.exp(random.normal(0, 0.07))
+    )
     matrix[:, 2] += random.normal(0, 3, 2)
-    picture = cv2.warpAffine(np.ascontiguousarray(picture), matrix, (side, side), borderMode=cv2.BORDER_REFLECT)
+    picture = cv2.warpAffine(
+        np.ascontiguousarray(picture), matrix, (side, side), borderMode=cv2.BORDER_REFLECT
+    )
     if random.random() < 0.25:
         coarse = int(random.integers(40, 110))
-        picture = cv2.resize(cv2.resize(picture, (coarse, coarse), interpolation=cv2.INTER_AREA), (side, side))
+        picture = cv2.resize(
+            cv2.resize(picture, (coarse, coarse), interpolation=cv2.INTER_AREA), (side, side)
+        )
     if random.random() < 0.3:
         (height, width), (top, left) = random.integers(8, 40, 2), random.integers(16, 100, 2)
         picture[top : top + height, left : left + width] = random.integers(0, 255)
@@ -114,7 +120,9 @@ def _halved(pictures: np.ndarray) -> np.ndarray:
     return np.stack([cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures])
 
 
-def batches(photos: dict[str, np.ndarray], samples: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray]]]:
+def batches(
+    photos: dict[str, np.ndarray], samples: dict[str, np.ndarray]
+) -> Iterator[tuple[dict[str, np.ndarray]]]:
     """Endless training batches."""
     random = np.random.default_rng(FLAGS.seed)
     while True:
@@ -132,6 +140,7 @@ def batches(photos: dict[str, np.ndarray], samples: dict[str, np.ndarray]) -> It
 
 
 def main(_: list[str]) -> None:
+    """Trains, then writes the weights whole or not at all."""
     keras.utils.set_random_seed(FLAGS.seed)
     estimator = AgeEstimator(LATENT_SIZE, dtype="mixed_bfloat16")
     training = EstimatorTraining(estimator, dtype="mixed_bfloat16")

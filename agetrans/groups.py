@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class AgeGroups:
                 f"Received: lower_bounds={self.lower_bounds}, centres={self.centres}"
             )
         for name, values in (("lower_bounds", self.lower_bounds), ("centres", self.centres)):
-            if any(b <= a for a, b in zip(values, values[1:], strict=False)):
+            if any(b <= a for a, b in pairwise(values)):
                 raise ValueError(f"Age groups must rise. Received: {name}={values}")
 
     @classmethod
@@ -65,7 +66,7 @@ class AgeGroups:
     @property
     def names(self) -> tuple[str, ...]:
         """Names such as "0-2" ... "70+", in rising order."""
-        ranges = zip(self.lower_bounds, self.lower_bounds[1:], strict=False)
+        ranges = pairwise(self.lower_bounds)
         return (*(f"{low}-{high - 1}" for low, high in ranges), f"{self.lower_bounds[-1]}+")
 
     def index(self, years: float) -> int:

@@ -118,7 +118,7 @@ def _enable_heif(path: Path) -> None:
         import pillow_heif
     except ImportError:
         raise PictureError(
-            f"{path} is a HEIC picture, which needs one more package: run `pip install pillow-heif`, or convert it to JPEG."
+            f"{path} is a HEIC picture, which needs one more package: `pip install pillow-heif`, or convert it to JPEG."
         ) from None
     pillow_heif.register_heif_opener()
 

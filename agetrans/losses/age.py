@@ -48,4 +48,4 @@ def group_cross_entropy(logits: Any, label: Any) -> Any:
     Returns:
         Scalar.
     """
-    return -ops.mean(ops.sum(label * ops.log_softmax(logits), axis=-1))
+    return -ops.mean(ops.sum(ops.multiply(label, ops.log_softmax(logits)), axis=-1))

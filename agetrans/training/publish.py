@@ -64,6 +64,7 @@ def _slice_conv(ours: SharedConv2D, theirs: SharedConv2D, kept: slice, channels:
 
 
 def main(_: list[str]) -> None:
+    """Writes both snapshots."""
     generator = AgeTrans(FLAGS.size, width=FLAGS.width)
     generator.load_weights(FLAGS.weights)
     card, licenses = (Path(path).read_text(encoding="utf-8") for path in (FLAGS.card, FLAGS.licenses))

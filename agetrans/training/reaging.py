@@ -15,7 +15,6 @@ from agetrans.models.age_estimator import AgeEstimator
 from agetrans.models.agetrans import AgeTrans
 from agetrans.models.discriminator import Discriminator
 from agetrans.training.autodiff import input_gradient, value_and_gradients
-from agetrans.training.optimizer import FanInAdam
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,9 @@ R1_INTERVAL = 16
 """The R1 penalty is taken every so many steps, times that number (lazy regularisation, StyleGAN2)."""
 HEAD_WEIGHT = 3.0
 """Weight of the pixels inside the head, over that of those outside."""
-STAYING_WEIGHT = 2.0
-"""Weight of the pixels of a photograph that is asked for its own age."""
+STAYING_WEIGHT = 0.1
+"""Weight of the pixels of a photograph that is asked for its own age. With 2, a batch with one photograph taught the
+generator to change nothing: docs/training-log.md."""
 SAME_AGE = 0.5
 """Years within which a photograph is asked for its own age."""
 REAL_GROUP_WEIGHT = 0.2
@@ -122,18 +122,21 @@ class ReAging(keras.Model):
         )
         self.built = True
 
-    def compile(self, learning_rate: Any = 5e-4, discriminator_rate: float = 2e-4) -> None:
+    def compile(self, learning_rate: Any = 4e-3, discriminator_rate: float = 2e-3) -> None:
         """Makes the optimisers: Adam with the momentum and memory that suit each network.
 
         Args:
             learning_rate: Of the generator, a number or a Keras schedule.
             discriminator_rate: Of the discriminator.
         """
-        # XLA on a CPU is slower, and in bfloat16 it does not learn: docs/decisions.md.
+        # On a CPU, XLA takes twice the time: docs/training-log.md.
         super().compile(
-            optimizer=FanInAdam(learning_rate, beta_1=0.9, beta_2=0.99, epsilon=1e-8), jit_compile=False
+            optimizer=keras.optimizers.Adam(learning_rate, beta_1=0.9, beta_2=0.99, epsilon=1e-8),
+            jit_compile=False,
         )
-        self.discriminator_optimizer = FanInAdam(discriminator_rate, beta_1=0.0, beta_2=0.99, epsilon=1e-8)
+        self.discriminator_optimizer = keras.optimizers.Adam(
+            discriminator_rate, beta_1=0.0, beta_2=0.99, epsilon=1e-8
+        )
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 

@@ -159,7 +159,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     add(
         "--learning_rate",
         type=float,
-        default=2e-3,
+        default=4e-3,
         help="rate of the generator at the start; a cosine ends at a tenth",
     )
     add("--start", help="generator weights to start from where the run is new")
