@@ -1,0 +1,1 @@
+"""Figures of a snapshot, by judges that no training ever saw."""
