@@ -1,6 +1,6 @@
 """Trains the small age estimator on framed photographs, helped by the teacher's latents.
 
-    python age_estimator/train.py --photos photos.npz --samples teacher/samples --out age_estimator.weights.h5
+    python age_estimator/train.py --photos photos.npz --samples teacher/samples --out estimator.safetensors
 
 Photographs (`agetrans.data.photographs`) teach age and gender; pictures of the teacher, whose latent is known, teach
 the features to tell faces apart: few photographs alone teach too little.
@@ -8,7 +8,6 @@ the features to tell faces apart: few photographs alone teach too little.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from keras import ops
 from agetrans.losses import age_cross_entropy
 from agetrans.models.age_estimator import AgeEstimator, expected_age
 from agetrans.training.autodiff import value_and_gradients
-from agetrans.training.ruler import LATENT_SIZE
+from agetrans.training.ruler import LATENT_SIZE, save_estimator
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("photos", None, "Framed photographs, from agetrans.data.photographs.", required=True)
@@ -148,9 +147,7 @@ def main(_: list[str]) -> None:
     training.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02), jit_compile=False)
     photos, samples = load_data()
     training.fit(batches(photos, samples), steps_per_epoch=100, epochs=-(-FLAGS.steps // 100), verbose=2)
-    temporary = f"{FLAGS.out}.partial.weights.h5"
-    estimator.save_weights(temporary)
-    os.replace(temporary, FLAGS.out)
+    save_estimator(estimator, FLAGS.out)
 
 
 if __name__ == "__main__":

@@ -340,7 +340,7 @@ def _construct(config: SnapshotConfig, folder: Path) -> Generator:
     return generator
 
 
-def _named_variables(generator: Generator) -> dict[str, Any]:
+def named_variables(model: Any) -> dict[str, Any]:
     """Every variable under the attributes that lead to it, such as "encoder/downs/0/kernel".
 
     Keras' own variable paths count the layers made so far in a process; these do not.
@@ -352,9 +352,7 @@ def _named_variables(generator: Generator) -> dict[str, Any]:
 
     def add(variable: Any, path: str) -> None:
         if path in named:
-            raise SnapshotError(
-                f"Two weights of {type(generator).__name__} would be called {path}: rename one."
-            )
+            raise SnapshotError(f"Two weights of {type(model).__name__} would be called {path}: rename one.")
         named[path] = variable
 
     def visit(value: Any, path: str) -> None:
@@ -378,7 +376,7 @@ def _named_variables(generator: Generator) -> dict[str, Any]:
             for key, item in value.items():
                 visit(item, f"{path}/{key}")
 
-    visit(generator, "")
+    visit(model, "")
     return named
 
 
@@ -386,7 +384,7 @@ def _named_values(generator: Generator) -> dict[str, np.ndarray]:
     from keras import ops
 
     return {
-        name: ops.convert_to_numpy(variable.value) for name, variable in _named_variables(generator).items()
+        name: ops.convert_to_numpy(variable.value) for name, variable in named_variables(generator).items()
     }
 
 
@@ -400,7 +398,7 @@ def _stored(value: np.ndarray, half: bool) -> np.ndarray:
 
 
 def _assign(generator: Generator, weights: dict[str, np.ndarray], folder: Path) -> None:
-    variables = _named_variables(generator)
+    variables = named_variables(generator)
     complaints = []
     for what, names in (
         ("missing", variables.keys() - weights.keys()),

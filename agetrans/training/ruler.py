@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from keras import ops
+from safetensors.numpy import load_file, save_file
 
 from agetrans.data.teacher.samples import compiled
 from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator, expected_age
+from agetrans.snapshot import named_variables
 
 LATENT_SIZE = 64
 """Principal components of the teacher's latent that the shipped estimator's second head reads."""
@@ -20,12 +23,25 @@ def load_estimator(path: str | Path, dtype: str | None = None) -> AgeEstimator:
     """The age estimator with the weights that `age_estimator/train.py` wrote.
 
     Args:
-        path: Its `.weights.h5`.
+        path: Its `.safetensors`.
         dtype: Keras policy that it runs with.
     """
     estimator = AgeEstimator(LATENT_SIZE, dtype=dtype)
-    estimator.load_weights(path)
+    weights = load_file(path)
+    for name, variable in named_variables(estimator).items():
+        variable.assign(weights[name].astype(np.float32))
     return estimator
+
+
+def save_estimator(estimator: AgeEstimator, path: str | Path) -> None:
+    """Writes the age estimator's weights in half precision, whole or not at all."""
+    weights = {
+        name: ops.convert_to_numpy(variable.value).astype(np.float16)
+        for name, variable in named_variables(estimator).items()
+    }
+    unfinished = f"{path}.unfinished"
+    save_file(weights, unfinished)
+    os.replace(unfinished, path)
 
 
 def reader(estimator: AgeEstimator) -> Callable[[np.ndarray], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,7 +11,8 @@ import pytest
 from keras import ops
 
 from agetrans.groups import AgeGroups
-from agetrans.training.ruler import Ruler, reader
+from agetrans.models.age_estimator import AgeEstimator
+from agetrans.training.ruler import LATENT_SIZE, Ruler, load_estimator, reader, save_estimator
 from tests.training.steps import GROUPS
 
 YEARS = np.array([4.0, 8.0, 25.0, 29.0, 50.0, 70.0, 80.0])
@@ -80,3 +82,12 @@ def test_pictures_are_read_in_parts_and_in_order() -> None:
     levels = np.arange(0, 200, 2).astype(np.uint8)  # more than one part of 64
     pictures = np.broadcast_to(levels[:, None, None, None], (100, 4, 4, 3))
     np.testing.assert_allclose(reader(Brightness())(pictures), levels / 2, atol=1e-2)
+
+
+def test_a_written_estimator_reads_as_before(tmp_path: Path) -> None:
+    estimator = AgeEstimator(LATENT_SIZE)
+    path = tmp_path / "estimator.safetensors"
+    save_estimator(estimator, path)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8)
+    np.testing.assert_allclose(reader(load_estimator(path))(pictures), reader(estimator)(pictures), atol=0.1)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
