@@ -170,6 +170,13 @@ def test_pictures_points_and_maps_move_together(seed: int) -> None:
     np.testing.assert_allclose((centre_of(move_grid(coarse, matrix)) + 0.5) * 4 - 0.5, moved, atol=0.3)
 
 
+def test_landmarks_of_a_mirrored_face_are_renumbered() -> None:
+    mirror = np.array([[-1.0, 0, 255], [0, 1, 0]])
+    np.testing.assert_allclose(move_points(landmarks(), mirror), landmarks())
+    turned = np.array([[-1.0, 0, 255], [0, -1, 255]])
+    np.testing.assert_allclose(move_points(landmarks(), turned), 255 - landmarks())
+
+
 def test_jitter_mirrors_half_the_time_and_stays_near() -> None:
     matrices = [jitter(np.random.default_rng(seed)) for seed in range(200)]
     mirrored = [np.linalg.det(matrix[:, :2]) < 0 for matrix in matrices]

@@ -41,6 +41,7 @@ def test_r1_is_half_the_squared_slope_of_each_pictures_score() -> None:
         behind[(slice(None), *place)] -= step
         squares += ((score(ahead) - score(behind)) / (2 * step)) ** 2
     gradient = input_gradient(
-        lambda x: ops.tanh(ops.sum(x * kernel.astype("f"), axis=(1, 2, 3)) / 3), pictures.astype("f")
+        lambda x: ops.tanh(ops.sum(ops.multiply(x, kernel.astype("f")), axis=(1, 2, 3)) / 3),
+        pictures.astype("f"),
     )
     assert float(r1_penalty(gradient)) == pytest.approx(0.5 * squares.mean(), rel=1e-4)
