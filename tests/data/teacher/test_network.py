@@ -49,8 +49,7 @@ def test_the_mapping_is_openvinos(openvino: Callable) -> None:
 
 def test_the_picture_is_openvinos(openvino: Callable, styles: np.ndarray, picture: np.ndarray) -> None:
     expected = openvino("SynthesisNetwork")(styles).transpose(0, 2, 3, 1)
-    np.testing.assert_allclose(picture, expected, atol=3e-4)
-    assert np.abs(picture - expected).mean() < 1e-5
+    np.testing.assert_allclose(picture, expected, atol=1e-4)
     assert picture.std() > 0.1
 
 

@@ -49,6 +49,13 @@ def test_holes_are_filled_and_other_parts_left_out() -> None:
     np.testing.assert_array_equal(masks(picture[None])[0], expected)
 
 
+def test_a_thread_does_not_tie_another_part_to_the_head() -> None:
+    picture = labels()
+    expected = head(picture)
+    picture[25, 42:52], picture[20:30, 52:60] = SKIN, SKIN
+    np.testing.assert_array_equal(masks(picture[None])[0], expected)
+
+
 def test_each_picture_of_a_batch_has_its_own_mask() -> None:
     pictures = np.stack([labels(), np.roll(labels(), 7, axis=1)])
     np.testing.assert_array_equal(masks(pictures), head(pictures))
