@@ -364,7 +364,8 @@ def named_variables(model: Any) -> dict[str, Any]:
             add(value, path)
         elif isinstance(value, keras.layers.Layer):
             prefix = f"{path}/" if path else ""
-            for name, attribute in vars(value).items():
+            # Under PyTorch a layer is a torch module, which keeps the layers among its attributes apart.
+            for name, attribute in {**vars(value), **getattr(value, "_modules", {})}.items():
                 if not name.startswith("_"):
                     visit(attribute, prefix + name)
             for variable in value.weights:  # those that are its own and in no attribute

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from agetrans.models.age_estimator import AgeEstimator, expected_age
+from agetrans.snapshot import named_variables
 from tests.models.agetrans_reference import numbers
 
 
@@ -78,3 +79,9 @@ def test_it_comes_back_from_its_configuration(estimator: AgeEstimator) -> None:
     again.set_weights(estimator.get_weights())
     image = faces(1)
     np.testing.assert_array_equal(numbers(again(image)["latent"]), numbers(estimator(image)["latent"]))
+
+
+def test_weights_are_named_after_the_attributes_that_lead_to_them() -> None:
+    names = set(named_variables(AgeEstimator(latent_size=4)))
+    assert {"stem/kernel", "stages/0/1/conv2/kernel", "stages/2/0/shortcut/bias", "latent/kernel"} <= names
+    assert {"stages/0/0/norm1/gamma", "stages/0/0/norm1/moving_mean"} <= names
