@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parent.parent
 PORTRAIT = REPOSITORY / "test" / "img" / "1.jpg"
 
-BACKEND_FOLDERS = ("stylegan2_ops", "models", "training", "inference")
-"""Folders whose tests must hold on every backend of Keras."""
+BACKEND_TESTS = ("stylegan2_ops", "models", "training", "inference", "test_backend.py")
+"""Folders and modules whose tests must hold on every backend of Keras."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +31,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     tests = Path(__file__).parent
     if collection_path == tests or tests not in collection_path.parents:
         return None
-    return collection_path.relative_to(tests).parts[0] not in BACKEND_FOLDERS or None
+    return collection_path.relative_to(tests).parts[0] not in BACKEND_TESTS or None
 
 
 @pytest.fixture(scope="session")

@@ -1,31 +1,18 @@
-"""Runs a generator's two halves, each compiled once: the one place of inference that differs between backends."""
+"""Runs a generator's two halves, each compiled once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from keras import ops
 
+from agetrans.backend import compiled
 from stylegan2_ops import seeded_noise
 
 if TYPE_CHECKING:
     from agetrans.models.generator import Generator
-
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as a graph under TensorFlow, without gradients under PyTorch."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(function, autograph=False)
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return torch.inference_mode()(function)
-    return function
 
 
 class Engine:

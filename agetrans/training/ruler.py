@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 from safetensors.numpy import load_file, save_file
 
-from agetrans.data.teacher.samples import compiled
+from agetrans.backend import on_arrays
 from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator, expected_age
 from agetrans.snapshot import named_variables
@@ -46,7 +46,7 @@ def save_estimator(estimator: AgeEstimator, path: str | Path) -> None:
 
 def reader(estimator: AgeEstimator) -> Callable[[np.ndarray], np.ndarray]:
     """A function from framed pictures `(N, 256, 256, 3)` uint8 to the ages in years `(N,)` that an estimator reads."""
-    run = compiled(estimator)
+    run = on_arrays(estimator.call)
 
     def read(pictures: np.ndarray) -> np.ndarray:
         parts = [pictures[i : i + 64].astype(np.float32) / 127.5 - 1.0 for i in range(0, len(pictures), 64)]

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from agetrans.backend import on_arrays
+
 from .attributes import NAMES, child_of, old_of
 from .directions import Directions
 from .network import Mapping, Synthesis
-from .samples import compiled, draw_latents, mean_latent, save_npz, shrink, to_bytes
+from .samples import draw_latents, mean_latent, save_npz, shrink, to_bytes
 from .segments import FEATURE, head_masks, load_centroids
 
 SHARD_SIZE = 20
@@ -62,9 +64,9 @@ def make_families(
         TeacherMissing: If the package with the teacher's weights is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    mapping = compiled(Mapping())
+    mapping = on_arrays(Mapping().call)
     mean_w = mean_latent(mapping)
-    synthesis = compiled(Synthesis(512, features=(FEATURE,), dtype="mixed_bfloat16"))
+    synthesis = on_arrays(Synthesis(512, features=(FEATURE,), dtype="mixed_bfloat16").call)
     centroids = load_centroids()
     for start in range(first, first + people, shard_size):
         path = folder / f"{start:06d}.npz"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
+
+from agetrans.backend import on_arrays
 
 from .network import LATENT_SIZE, Mapping, Synthesis
 
@@ -17,24 +16,6 @@ TRUNCATION = (0.6, 1.0)
 """Range of the truncation: each person's w is pulled towards the mean by a factor drawn from it."""
 MEAN_LATENT_SAMPLES = 4096
 SHARD_SIZE = 100
-
-
-def compiled(model: keras.Model) -> Callable[..., Any]:
-    """A function from NumPy to NumPy that runs a model's `call` without gradients, traced where the backend can."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
-
-        run = tensorflow.function(model.call, autograph=False, reduce_retracing=True)
-    else:
-        import torch
-
-        run = torch.inference_mode()(model.call)
-
-    def call(*inputs: np.ndarray) -> Any:
-        outputs = run(*(ops.convert_to_tensor(array) for array in inputs))
-        return keras.tree.map_structure(ops.convert_to_numpy, outputs)
-
-    return call
 
 
 def draw_latents(
@@ -101,9 +82,9 @@ def make_samples(folder: Path, people: int, size: int = 256, shard_size: int = S
         TeacherMissing: If the package with the teacher's weights is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    mapping = compiled(Mapping())
+    mapping = on_arrays(Mapping().call)
     mean_w = mean_latent(mapping)
-    synthesis = compiled(Synthesis(512, dtype="mixed_bfloat16"))
+    synthesis = on_arrays(Synthesis(512, dtype="mixed_bfloat16").call)
     for first in range(0, people, shard_size):
         path = folder / f"{first:05d}.npz"
         if not path.exists():

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from agetrans.backend import on_arrays
 from agetrans.data.teacher.network import STYLE_INPUTS, Mapping, Synthesis
-from agetrans.data.teacher.samples import compiled
 from agetrans.data.teacher.weights import INSTALL_COMMAND, weights_folder
 
 pytestmark = pytest.mark.skipif(
@@ -33,18 +33,18 @@ def openvino() -> Callable[[str], Callable[[np.ndarray], np.ndarray]]:
 @pytest.fixture(scope="module")
 def styles() -> np.ndarray:
     """A person's w, the same for all style inputs: `(1, 512)`."""
-    return compiled(Mapping())(np.random.RandomState(1).standard_normal((1, 512)).astype("f"))
+    return on_arrays(Mapping().call)(np.random.RandomState(1).standard_normal((1, 512)).astype("f"))
 
 
 @pytest.fixture(scope="module")
 def picture(styles: np.ndarray) -> np.ndarray:
     """Our picture of 1024 pixels."""
-    return compiled(Synthesis(1024))(styles)
+    return on_arrays(Synthesis(1024).call)(styles)
 
 
 def test_the_mapping_is_openvinos(openvino: Callable) -> None:
     z = np.random.RandomState(2).standard_normal((1, 512)).astype("f")
-    np.testing.assert_allclose(compiled(Mapping())(z), openvino("MappingNetwork")(z), atol=1e-5)
+    np.testing.assert_allclose(on_arrays(Mapping().call)(z), openvino("MappingNetwork")(z), atol=1e-5)
 
 
 def test_the_picture_is_openvinos(openvino: Callable, styles: np.ndarray, picture: np.ndarray) -> None:
@@ -55,7 +55,7 @@ def test_the_picture_is_openvinos(openvino: Callable, styles: np.ndarray, pictur
 
 def test_the_picture_of_512_pixels_is_the_large_one_averaged(styles: np.ndarray, picture: np.ndarray) -> None:
     for_each_input = np.repeat(styles[:, None], STYLE_INPUTS, axis=1)
-    small, activations = compiled(Synthesis(512, features=("block3",)))(for_each_input)
+    small, activations = on_arrays(Synthesis(512, features=("block3",)).call)(for_each_input)
     means = picture.reshape(1, 512, 2, 512, 2, 3).mean(axis=(2, 4))
     np.testing.assert_allclose(small, means, atol=1e-5)
     assert activations["block3"].shape == (1, 64, 64, 512)

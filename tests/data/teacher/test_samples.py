@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from agetrans.data.teacher import families, samples
 from agetrans.data.teacher.attributes import NAMES
 from agetrans.data.teacher.directions import Directions
 from agetrans.data.teacher.families import FRAMES, Tools, make_families
 from agetrans.data.teacher.samples import (
-    compiled,
     draw_latents,
     make_samples,
     mean_latent,
@@ -79,20 +77,6 @@ def test_shrinking_averages_squares() -> None:
     np.testing.assert_allclose(shrink(pictures, 2), expected)
 
 
-def test_a_compiled_model_takes_and_gives_numpy_and_structures() -> None:
-    class Model(keras.Model):
-        def call(self, x: Any) -> Any:
-            return {"twice": 2 * x, "parts": (ops.sum(x), x[:1])}
-
-    run = compiled(Model())
-    for length in (3, 5):
-        x = np.arange(length, dtype="f")
-        result = run(x)
-        assert isinstance(result["twice"], np.ndarray)
-        np.testing.assert_array_equal(result["twice"], 2 * x)
-        assert result["parts"][0] == x.sum()
-
-
 def test_a_failed_write_leaves_no_shard_and_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "shard.npz"
     save_npz(path, a=np.arange(3))
@@ -118,9 +102,9 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         rendered.append(len(w))
         return synthesis(w, 16)
 
-    monkeypatch.setattr(samples, "Mapping", lambda: mapping)
-    monkeypatch.setattr(samples, "Synthesis", lambda *args, **kwargs: counted)
-    monkeypatch.setattr(samples, "compiled", lambda model: model)
+    monkeypatch.setattr(samples, "Mapping", lambda: SimpleNamespace(call=mapping))
+    monkeypatch.setattr(samples, "Synthesis", lambda *args, **kwargs: SimpleNamespace(call=counted))
+    monkeypatch.setattr(samples, "on_arrays", lambda function: function)
     return rendered
 
 
@@ -167,9 +151,9 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> Tools:
     def render(w: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         return synthesis(w, 256), {families.FEATURE: np.zeros((len(w), 64, 64, 512), "f")}
 
-    monkeypatch.setattr(families, "Mapping", lambda: mapping)
-    monkeypatch.setattr(families, "Synthesis", lambda *args, **kwargs: render)
-    monkeypatch.setattr(families, "compiled", lambda model: model)
+    monkeypatch.setattr(families, "Mapping", lambda: SimpleNamespace(call=mapping))
+    monkeypatch.setattr(families, "Synthesis", lambda *args, **kwargs: SimpleNamespace(call=render))
+    monkeypatch.setattr(families, "on_arrays", lambda function: function)
     monkeypatch.setattr(families, "head_masks", lambda x, centroids: np.ones((len(x), 64, 64), bool))
     return Tools(directions(), lambda picture: np.full((68, 2), picture.mean()))
 
