@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 import agetrans
-from agetrans.cli import transform
+from agetrans.cli import evaluate, prepare, transform
 from agetrans.cli.console import SentenceParser, run_console
 
-VERBS = {"transform": transform}
+VERBS = {"transform": transform, "evaluate": evaluate, "prepare": prepare}
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

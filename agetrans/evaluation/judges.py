@@ -212,6 +212,33 @@ class Recogniser:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+class LandmarkReader:
+    """dlib's 68 facial points (iBUG 300-W): where eyes, brows, nose, mouth and jaw are."""
+
+    def __init__(self) -> None:
+        """Loads the predictor.
+
+        Raises:
+            MissingJudgeError: a package of the `bench` extra is missing.
+        """
+        self._dlib = _judge_module("dlib")
+        path = _package_file("face_recognition_models", "shape_predictor_68_face_landmarks.dat")
+        self._predictor = self._dlib.shape_predictor(str(path))
+
+    def points(self, pictures: Sequence[np.ndarray], faces: Sequence[LocatedFace]) -> np.ndarray:
+        """Points in pixels `(N, 68, 2)` float64, x and y; arguments as `AgeJudge.ages`."""
+        rows = [
+            [
+                (point.x, point.y)
+                for point in self._predictor(
+                    _checked(picture), self._dlib.rectangle(*map(round, face.box))
+                ).parts()
+            ]
+            for picture, face in zip(pictures, faces, strict=True)
+        ]
+        return np.asarray(rows, np.float64).reshape(len(rows), 68, 2)
+
+
 def overlap(a: Box, b: Box) -> float:
     """Intersection over union of two boxes, 0 to 1."""
     width = min(a[2], b[2]) - max(a[0], b[0])

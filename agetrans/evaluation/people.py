@@ -1,0 +1,186 @@
+"""The people of an evaluation: whose ages are changed, and the real ones that results are held against."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from agetrans.evaluation.readings import SIZE
+from agetrans.faces import FaceNotFound, choose_face, find_faces, framing_matrix, warp
+from agetrans.groups import AgeGroups
+from agetrans.pictures import SUFFIXES, PictureError, read_picture
+
+_FINDING_SIDE = 640
+
+
+class EvaluationError(ValueError):
+    """An evaluation cannot be made. The message is one sentence."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """People whose ages are changed.
+
+    Attributes:
+        names: one a person, without folder and ending; outputs in a folder carry the same.
+        pictures: `(N, 256, 256, 3)` uint8 RGB, framed "ffhq".
+        places: where each picture lies in its photograph: height, width and the matrix to the framed picture; None
+            where the photographs came framed.
+        unusable: photographs that were left out, a sentence each.
+    """
+
+    names: tuple[str, ...]
+    pictures: np.ndarray
+    places: tuple[tuple[int, int, np.ndarray], ...] | None = None
+    unusable: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, eq=False)
+class RealPeople:
+    """Real people of all ages: `pictures` `(M, 256, 256, 3)` uint8 RGB, framed "ffhq", and their groups `(M,)`."""
+
+    pictures: np.ndarray
+    members: np.ndarray
+
+
+def frame_photograph(
+    picture: np.ndarray, framing: str = "ffhq", size: int = SIZE
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest face of a picture, framed, and the matrix that took it there.
+
+    Args:
+        picture: `(H, W, 3)` uint8 RGB. What the frame needs beyond its edge is reflected.
+        framing: see `agetrans.faces.framing_matrix`.
+        size: side of the result in pixels.
+
+    Returns:
+        `(size, size, 3)` uint8 and `(2, 3)` float64.
+
+    Raises:
+        FaceNotFound: no face in it.
+    """
+    factor = max(1.0, max(picture.shape[:2]) / _FINDING_SIDE)
+    small = cv2.resize(picture, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    face = choose_face(find_faces(small), "largest")[0]
+    points = (np.asarray(face.points) + 0.5) * factor - 0.5
+    matrix = framing_matrix(points, framing, size)
+    return framed(picture, matrix, size), matrix
+
+
+def framed(picture: np.ndarray, matrix: np.ndarray, size: int = SIZE) -> np.ndarray:
+    """A picture warped to `(size, size, 3)`; beyond its edge it is reflected."""
+    pad = max(picture.shape[:2])
+    pad = min(pad - 1, int(np.ceil(pad / 2)))
+    padded = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REFLECT)
+    shifted = matrix.copy()
+    shifted[:, 2] -= matrix[:, :2] @ (pad, pad)
+    return warp(padded, shifted, size)
+
+
+def resized(picture: np.ndarray) -> np.ndarray:
+    """A framed picture at 256 pixels."""
+    if picture.shape[:2] == (SIZE, SIZE):
+        return picture
+    shrinks = len(picture) > SIZE
+    return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def read_sources(path: Path, years: tuple[int, int], people: int | None) -> Sources:
+    """The people of a folder of photographs, or those of an age in a file of framed ones.
+
+    Args:
+        path: A folder, or a `.npz` from `agetrans.data.photographs`.
+        years: First and last age in years that is taken from such a file; a folder is taken whole.
+        people: The first so many; None for all.
+
+    Raises:
+        EvaluationError: there are none.
+    """
+    if path.is_dir():
+        return _photographs(path, people)
+    pictures, ages = _labelled(path)
+    chosen = np.flatnonzero((ages >= years[0]) & (ages < years[1] + 1))[:people]
+    if not len(chosen):
+        raise EvaluationError(f"{path} has no photograph of ages {years[0]} to {years[1]}.")
+    return Sources(tuple(f"{i:04d}" for i in chosen), pictures[chosen])
+
+
+def read_real(path: Path, age_groups: AgeGroups) -> RealPeople:
+    """Real people of all groups, from a `.npz` of `agetrans.data.photographs` or a folder `group/file`.
+
+    Raises:
+        EvaluationError: a group has nobody.
+    """
+    if path.is_dir():
+        found = [(k, _photographs(folder, None).pictures) for k, folder in group_folders(path, age_groups)]
+        parts = [pictures for _, pictures in found] or [np.zeros((0, SIZE, SIZE, 3), np.uint8)]
+        real = RealPeople(
+            np.concatenate(parts), np.repeat([k for k, _ in found], [len(p) for p in parts][: len(found)])
+        )
+    else:
+        pictures, ages = _labelled(path)
+        inside = ages >= age_groups.lower_bounds[0]
+        members = np.array([age_groups.index(age) for age in ages[inside]], int)
+        real = RealPeople(pictures[inside], members)
+    empty = [name for k, name in enumerate(age_groups.names) if not (real.members == k).any()]
+    if empty:
+        raise EvaluationError(
+            f"Real people of every age group are needed to hold results against, and {path} has none of "
+            f"{', '.join(empty)}."
+        )
+    return real
+
+
+def group_folders(path: Path, age_groups: AgeGroups) -> list[tuple[int, Path]]:
+    """The folders named after age groups, such as `20-29`, with the groups' indices."""
+    return [(k, path / name) for k, name in enumerate(age_groups.names) if (path / name).is_dir()]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files of a folder, sorted by name."""
+    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
+
+
+def _labelled(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    if not path.exists():
+        raise EvaluationError(f"There is no {path}.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            pictures, ages = file["pictures"], file["age"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise EvaluationError(
+            f"{path} is not a file of framed photographs as python -m agetrans.data.photographs writes it ({error})."
+        ) from None
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != (SIZE, SIZE, 3) or len(ages) != len(pictures):
+        raise EvaluationError(f"{path} must hold pictures (N, {SIZE}, {SIZE}, 3) of uint8 and as many ages.")
+    return pictures, ages.astype(np.float64)
+
+
+def _photographs(folder: Path, people: int | None) -> Sources:
+    names: list[str] = []
+    pictures: list[np.ndarray] = []
+    places: list[tuple[int, int, np.ndarray]] = []
+    unusable: list[str] = []
+    for path in pictures_in(folder)[:people]:
+        try:
+            photograph = read_picture(path)
+            picture, matrix = frame_photograph(photograph)
+        except (PictureError, FaceNotFound) as error:
+            unusable.append(f"{path.name}: {error}")
+            continue
+        names.append(path.stem)
+        pictures.append(picture)
+        places.append((photograph.shape[0], photograph.shape[1], matrix))
+    if not pictures:
+        raise EvaluationError(f"There is no usable photograph of a face in {folder}{_first(unusable)}")
+    return Sources(tuple(names), np.stack(pictures), tuple(places), tuple(unusable))
+
+
+def _first(unusable: Sequence[str | os.PathLike[str]]) -> str:
+    return f"; {unusable[0]}" if unusable else "."
