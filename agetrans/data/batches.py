@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
+from agetrans.data.prefetch import prefetch
 from agetrans.groups import AgeGroups
 
 SIZE, HEAD_GRID, FLOW_GRID = 256, 64, 32
@@ -233,10 +233,4 @@ def batches(
             "photo_target": np.where(np.arange(photographs) % 4 == 0, own, wanted).astype(np.float32),
         }
 
-    with ThreadPoolExecutor(1) as pool:
-        ahead = [pool.submit(make, first + n) for n in range(3)]
-        number = first + 3
-        while True:
-            yield ahead.pop(0).result()
-            ahead.append(pool.submit(make, number))
-            number += 1
+    return prefetch(make, first)

@@ -7,40 +7,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import dataclasses
 from pathlib import Path
 
-import cv2
 import numpy as np
 from absl import app
 from absl.flags import argparse_flags
 from tqdm import tqdm
 
-from agetrans.faces import Face, find_faces, framing_matrix, warp
+from agetrans.data.framed import frame
 from agetrans.pictures import PictureError, read_picture
 
 from .teacher.samples import save_npz
-
-SIZE = 256
-FINDING_SIDE = 150
-"""The face fills most of a portrait, so it is looked for in a small copy first, which takes a thirtieth of a second."""
-
-
-def frame(picture: np.ndarray, pad: int) -> np.ndarray | None:
-    """The largest face of a picture in the `ffhq` framing, `(256, 256, 3)` uint8, or None where there is none."""
-    picture = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_REFLECT)
-    faces = _find_small(picture) or find_faces(picture)
-    if not faces:
-        return None
-    return warp(picture, framing_matrix(faces[0].points, "ffhq", SIZE), SIZE)
-
-
-def _find_small(picture: np.ndarray) -> list[Face]:
-    factor = max(1.0, max(picture.shape[:2]) / FINDING_SIDE)
-    small = cv2.resize(picture, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-    return [
-        dataclasses.replace(face, points=(face.points + 0.5) * factor - 0.5) for face in find_faces(small)
-    ]
 
 
 def main(flags: argparse.Namespace) -> None:

@@ -42,3 +42,53 @@ def r1_penalty(gradient: Any) -> Any:
         Scalar.
     """
     return 0.5 * ops.mean(ops.sum(ops.square(gradient), axis=(1, 2, 3)))
+
+
+def discriminator_least_squares(real: Any, fake: Any) -> Any:
+    """The discriminator's part of L_FAS: half of (D(real) - 1)^2 + D(fake)^2, means over all scores (LSGAN; MTLFace).
+
+    Args:
+        real: Scores of real pictures, any shape.
+        fake: Scores of made pictures, any shape.
+
+    Returns:
+        Scalar.
+    """
+    return 0.5 * (ops.mean(ops.square(real - 1.0)) + ops.mean(ops.square(fake)))
+
+
+def generator_least_squares(fake: Any) -> Any:
+    """The generator's adversarial part of L_FAS: half of (D(fake) - 1)^2, mean over all scores (LSGAN; MTLFace).
+
+    Args:
+        fake: Scores of made pictures, any shape.
+
+    Returns:
+        Scalar.
+    """
+    return 0.5 * ops.mean(ops.square(fake - 1.0))
+
+
+def path_lengths(gradient: Any) -> Any:
+    """How far a picture moves for a step of the style, per sample (Karras et al., StyleGAN2, 2020, section 3.2).
+
+    Args:
+        gradient: `(B, style size)`, of the sum of picture times noise / side, with respect to the style.
+
+    Returns:
+        `(B,)`.
+    """
+    return ops.sqrt(ops.sum(ops.square(gradient), axis=-1) + 1e-8)
+
+
+def path_length_penalty(lengths: Any, mean: Any) -> Any:
+    """Mean squared distance of path lengths from their running mean (StyleGAN2, section 3.2).
+
+    Args:
+        lengths: `(B,)`, see `path_lengths`.
+        mean: Scalar.
+
+    Returns:
+        Scalar.
+    """
+    return ops.mean(ops.square(lengths - mean))
