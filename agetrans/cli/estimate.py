@@ -6,7 +6,6 @@ import argparse
 import csv
 import io
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,19 +124,14 @@ class Ages:
 
     def add(self, names: list[str], years: np.ndarray) -> None:
         """Adds rows, ages rounded to whole years and written as the authors do: `23.0`."""
+        from agetrans.evaluation.files import write_whole
+
         for name, age in zip(names, years, strict=True):
             self.rows[name] = str(float(round(float(age))))
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(self.rows.items())
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        _write(self._record, json.dumps(self._made_with) + "\n")
-        _write(self._path, text.getvalue())
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+        write_whole(self._record, json.dumps(self._made_with) + "\n")
+        write_whole(self._path, text.getvalue())
 
 
 def _estimate(estimator: Estimator, paths: list[Path], framed: bool, ages: Ages) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agetrans.cli.console import DONE, EXIT_CODES, CommandError, progress, shown
+from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, progress, shown
 
 if TYPE_CHECKING:
     from agetrans.evaluation.methods import Method
@@ -56,6 +57,19 @@ def add_verb(verbs: Any, name: str) -> None:
         help="how old the sources are; of a .npz, these people are taken (default: 20-29)",
     )
     parser.add_argument(
+        "--runs",
+        type=int,
+        default=4,
+        metavar="N",
+        help="people whose run of 91 frames is looked at (default: 4)",
+    )
+    parser.add_argument(
+        "--estimator",
+        type=Path,
+        metavar="FILE",
+        help="a further judge of age, such as the authors' PyTorch weights",
+    )
+    parser.add_argument(
         "--cache", type=Path, metavar="FILE", help="where readings are kept (default: ~/.cache/agetrans)"
     )
 
@@ -71,6 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit status."""
     if arguments.out.exists() and not arguments.out.is_dir():
         raise CommandError(f"--out must be a folder, and {arguments.out} is a file.")
+    if arguments.runs < 0:
+        raise CommandError(f"--runs must be at least 0, not {arguments.runs}.")
     if arguments.people is not None and arguments.people < 1:
         raise CommandError(f"--people must be at least 1, not {arguments.people}.")
     for path in (arguments.sources, arguments.outputs, arguments.real):
@@ -91,24 +107,70 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    from agetrans.evaluation.estimators import find_estimator
+    from agetrans.evaluation.files import write_whole
+    from agetrans.evaluation.methods import CopyControl, FolderMethod, SnapshotMethod, StrangerControl
     from agetrans.evaluation.people import read_real, read_sources
-    from agetrans.evaluation.protocol import Protocol
+    from agetrans.evaluation.protocol import SHOWN, Protocol
     from agetrans.evaluation.readings import ReadingCache, default_cache
+    from agetrans.evaluation.report import Judged, report
+    from agetrans.evaluation.runs import run_figures, seconds
     from agetrans.evaluation.table import json_lines, table
 
     sources = read_sources(arguments.sources, arguments.source_ages, arguments.people)
     method = _method(arguments, sources)
-    real = read_real(arguments.real or arguments.sources, method.age_groups)
+    age_groups = method.age_groups
+    real = read_real(arguments.real or arguments.sources, age_groups)
+    estimators = [find_estimator()]
+    if arguments.estimator is not None:
+        estimators.append(find_estimator(arguments.estimator))
     cache = ReadingCache(arguments.cache or default_cache())
-    own_group = method.age_groups.index(sum(arguments.source_ages) / 2)
-    protocol = Protocol(sources, real, method.age_groups, own_group, cache, progress)
-    figures = protocol.figures(protocol.read(method))
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "figures.jsonl").write_text(json_lines(method.name, figures), encoding="utf-8")
-    print(f"{method.name}: {len(sources.names)} people, beside {len(real.members)} real ones")
-    print(table(figures))
-    print(f"The report is in {shown(arguments.out)}")
-    return DONE
+    own_group = age_groups.index(sum(arguments.source_ages) / 2)
+    protocol = Protocol(sources, real, age_groups, own_group, cache, estimators, progress)
+    judged = []
+    for shown_method in (
+        method,
+        CopyControl(sources, age_groups),
+        StrangerControl(sources, real, age_groups),
+    ):
+        outputs = protocol.read(shown_method)
+        judged.append(Judged(shown_method.name, protocol.figures(outputs), outputs.shown))
+    people = len(sources.names)
+    facts = {
+        "sources": f"{people} people of {arguments.sources.name}",
+        "real people": f"{len(real.members)} of {(arguments.real or arguments.sources).name}",
+    }
+    if isinstance(method, SnapshotMethod):
+        runs = min(arguments.runs, people)
+        frames = people * age_groups.count + runs * len(age_groups.sequence())
+        judged[0] = replace(judged[0], figures=[*judged[0].figures, *run_figures(method, runs, progress)])
+        speed = seconds(method, frames, people + runs)
+        facts["speed here, at 256 pixels"] = (
+            f"{speed['encoding_a_face']:.3f} s to encode a face, {speed['a_frame']:.3f} s a frame"
+        )
+    unusable = [*sources.unusable, *(method.unusable if isinstance(method, FolderMethod) else ())]
+    if unusable:
+        facts["could not be used"] = "; ".join(unusable)
+
+    lines = "".join(json_lines(each.name, each.figures) for each in judged)
+    write_whole(arguments.out / "figures.jsonl", lines)
+    page = report(
+        f"Evaluation of {method.name}",
+        facts,
+        judged,
+        list(sources.pictures[:SHOWN]),
+        protocol.thresholds,
+        age_groups.names,
+    )
+    write_whole(arguments.out / "report.html", page)
+    for each in judged:
+        print(f"{each.name}\n{table(each.figures)}\n")
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+    print(
+        f"report.html and figures.jsonl are in {shown(arguments.out)}; the report shows people: keep it to yourself"
+    )
+    return SOME_FAILED if unusable else DONE
 
 
 def _method(arguments: argparse.Namespace, sources: Sources) -> Method:

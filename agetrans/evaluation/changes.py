@@ -9,6 +9,8 @@ import numpy as np
 
 HEAD = ((128, 122), (98, 126))
 """Ellipse that covers the head in the `ffhq` framing of 256 pixels, centre and half axes; outside is background."""
+GLASSES_EDGE = 25.0
+"""Above it a face is taken to wear glasses: six of the eight of 92 test faces that do, and none that does not."""
 _EYES = (slice(36, 42), slice(42, 48))
 _CHEEKS = (((40, 41), 31, 2), ((46, 47), 35, 14))
 """Of each cheek: the lower lid, the wing of the nose and the jaw, in the 68 points; the middle of these is skin."""
@@ -49,6 +51,28 @@ def skin_colour(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
         corners = [points[list(lid)].mean(axis=0), points[nose], points[jaw]]
         discs.append((np.mean(corners, axis=0), 0.08 * span))
     return _median_lab(picture, discs)
+
+
+def glasses_edge(picture: np.ndarray, points: np.ndarray) -> float:
+    """How strongly a bridge of glasses shows between the eyes: the sharpest bend of brightness from row to row.
+
+    Deep wrinkles between the brows bend it too: of old faces it says little.
+
+    Args:
+        picture: `(H, W, 3)` uint8 RGB.
+        points: `(68, 2)` in its pixels.
+    """
+    left, right = points[39], points[42]
+    middle, (dx, dy) = (left + right) / 2, right - left
+    span = float(np.linalg.norm(points[45] - points[36]))
+    # The eyes level, their outer corners 100 pixels apart, 36 rows and 16 columns of the bridge.
+    matrix = cv2.getRotationMatrix2D(
+        (float(middle[0]), float(middle[1])), float(np.degrees(np.arctan2(dy, dx))), 100 / span
+    )
+    matrix[:, 2] += np.array([8, 16]) - middle
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    rows = cv2.warpAffine(grey, matrix, (16, 36)).mean(axis=1)
+    return float(np.abs(rows[:-4] - 2 * rows[2:-2] + rows[4:]).max())
 
 
 def colour_difference(a: np.ndarray, b: np.ndarray) -> float:

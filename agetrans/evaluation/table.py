@@ -14,7 +14,9 @@ COLUMNS = (
     ("age_err_against_real", "Err", 1.0, 1),
     ("same_person_far1_per_person", "same %", 100.0, 0),
     ("verified_far1_per_gap", "gap %", 100.0, 0),
+    ("kid_face128", "KID", 1.0, 3),
     ("gender_kept", "gender %", 100.0, 0),
+    ("glasses_kept_bridge_edge", "glasses %", 100.0, 0),
     ("outside_head_255", "outside", 1.0, 2),
     ("eye_colour_drift_cie76", "eyes dE", 1.0, 1),
     ("skin_colour_drift_cie76", "skin dE", 1.0, 1),
@@ -23,6 +25,9 @@ COLUMNS = (
 SENTENCES = {
     "same_person_far1_per_person_from_7_without_own": "same person, groups from 7 years on without the own: {:.1%}",
     "outside_head_255": "mean change outside the head: {:.2f} of 255",
+    "age_rank_correlation_per_face": "rank correlation of judged age and group, a face: {:.2f}",
+    "flicker_second_difference_255": "flicker along a run, mean second difference: {:.3f} of 255",
+    "largest_step_over_mean_step": "largest step of a run over its mean step: {:.2f}",
     "ages_rise_one_2_year_fall_forgiven": "ages rise through all groups (one fall below 2 years forgiven): {:.0%}",
 }
 """How figures of all groups together are said."""
@@ -30,15 +35,16 @@ SENTENCES = {
 
 def table(figures: Sequence[Figure]) -> str:
     """The figures of one method: a row a group, a sentence each for those of all groups."""
-    by_place = {(figure.metric, figure.group): figure.estimate.value for figure in figures}
+    # Of several judges of a metric the first one is shown.
+    by_place = {(figure.metric, figure.group): figure.estimate.value for figure in reversed(figures)}
     groups = list(dict.fromkeys(figure.group for figure in figures if figure.group is not None))
-    lines = ["group " + "".join(f"{heading:>9}" for _, heading, _, _ in COLUMNS)]
+    lines = ["group " + "".join(f"{heading:>10}" for _, heading, _, _ in COLUMNS)]
     for group in groups:
         cells = (
             number(by_place.get((metric, group), math.nan) * factor, decimals)
             for metric, _, factor, decimals in COLUMNS
         )
-        lines.append(f"{group:>6}" + "".join(f"{cell:>9}" for cell in cells))
+        lines.append(f"{group:>6}" + "".join(f"{cell:>10}" for cell in cells))
     for figure in figures:
         if figure.group is None and figure.metric in SENTENCES and figure.estimate.count:
             lines.append(SENTENCES[figure.metric].format(figure.estimate.value))

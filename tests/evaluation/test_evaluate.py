@@ -1,0 +1,236 @@
+"""`agetrans evaluate` from end to end on made people, whose judge reads brightness as age and pattern as identity."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from agetrans.cli import main
+from agetrans.cli.console import in_sentences
+from agetrans.evaluation import protocol
+from agetrans.groups import AgeGroups
+
+GROUPS = AgeGroups.of(10)
+PEOPLE = 12
+PER_YEAR = 2.0
+
+
+class PatternJudge:
+    """Age is brightness, identity the pattern; every face lies in the middle."""
+
+    name, width = "patterns", 267
+    seen = 0
+
+    def read(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        type(self).seen += len(pictures)
+        return np.stack([self._row(picture) for picture in pictures])
+
+    def _row(self, picture: np.ndarray) -> np.ndarray:
+        pattern = cv2.resize(picture, (16, 8), interpolation=cv2.INTER_AREA).mean(axis=2).ravel()
+        pattern = pattern - pattern.mean()
+        points = np.full((68, 2), 128.0)
+        points[[36, 39, 42, 45]] = [[80, 110], [110, 110], [146, 110], [176, 110]]
+        points[[2, 14, 31, 35]] = [[70, 150], [186, 150], [115, 150], [141, 150]]
+        female = picture[0, 0, 0] > 127
+        return np.concatenate(
+            [
+                [1, picture.mean() / PER_YEAR, female],
+                pattern / max(np.linalg.norm(pattern), 1e-9),
+                points.ravel(),
+            ]
+        ).astype(np.float32)
+
+
+class NoEstimator:
+    name, width, framing, size, independent = "half the brightness", 1, "ffhq", 256, False
+
+    def read(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        return np.array([[picture.mean() / PER_YEAR / 2] for picture in pictures], np.float32)
+
+
+def person(identity: int, years: float) -> np.ndarray:
+    """A pattern of its own around the brightness of an age."""
+    coarse = np.random.default_rng(identity).normal(size=(8, 16))
+    coarse -= coarse.mean()
+    smooth = np.kron(coarse, np.ones((32, 16)))[..., None]
+    return np.clip(np.rint(smooth * 4 + PER_YEAR * years), 0, 255).astype(np.uint8).repeat(3, axis=2)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """120 made people, twelve of each group; those of 20 to 29 have the identities 60 to 71."""
+    ages = np.repeat(GROUPS.centres, PEOPLE)
+    pictures = np.stack([person(i, years) for i, years in enumerate(ages)])
+    np.savez(tmp_path / "people.npz", pictures=pictures, age=ages.astype(np.float32))
+    return tmp_path / "people.npz"
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    """A perfect method: everyone at every age, the background with them."""
+    for name, years in zip(GROUPS.names, GROUPS.centres, strict=True):
+        folder = tmp_path / "perfect" / name
+        folder.mkdir(parents=True)
+        for identity in range(60, 60 + PEOPLE):
+            cv2.imwrite(str(folder / f"{identity:04d}.png"), person(identity, years))
+    return tmp_path / "perfect"
+
+
+@pytest.fixture(autouse=True)
+def made_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    PatternJudge.seen = 0
+    monkeypatch.setattr(protocol, "FaceJudge", PatternJudge)
+    monkeypatch.setattr("agetrans.evaluation.estimators.find_estimator", lambda path=None: NoEstimator())
+
+
+def evaluate(*argv: object) -> int:
+    arguments = main.parse(["agetrans", "evaluate", *map(str, argv)])
+    return in_sentences(lambda given: main.VERBS[given.verb].run(given), arguments)
+
+
+def read(folder: Path) -> dict[tuple[str, str, str | None], dict]:
+    """First judge's figures by method, metric and group."""
+    found: dict[tuple[str, str, str | None], dict] = {}
+    for line in (folder / "figures.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        found.setdefault((row["method"], row["metric"], row["group"]), row)
+    return found
+
+
+def test_a_perfect_method_passes_and_the_controls_fail(
+    photographs: Path, outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (
+        photographs,
+        "--outputs",
+        outputs,
+        "--out",
+        tmp_path / "report",
+        "--cache",
+        tmp_path / "cache",
+    )
+    assert evaluate(*arguments) == 0
+    figures = read(tmp_path / "report")
+    methods = list(dict.fromkeys(method for method, _, _ in figures))
+    perfect, copy, stranger = methods
+    for name, years in zip(GROUPS.names, GROUPS.centres, strict=True):
+        assert figures[perfect, "mean_age", name]["value"] == pytest.approx(years, abs=0.5)
+        assert figures[perfect, "age_err_against_real", name]["value"] < 0.5
+        assert figures[stranger, "age_err_against_real", name]["value"] < 0.5
+        distance = abs(24.5 - years)
+        assert figures[copy, "age_err_against_real", name]["value"] == pytest.approx(distance, abs=0.5)
+        for metric in ("same_person_far1_per_person", "verified_far1_per_gap"):
+            assert figures[perfect, metric, name]["value"] == 1.0
+            assert figures[copy, metric, name]["value"] == 1.0
+            assert figures[stranger, metric, name]["value"] < 0.3
+        assert figures[copy, "outside_head_255", name]["value"] == 0.0
+        assert figures[perfect, "kid_face128", name]["count"] == PEOPLE
+    rising = "ages_rise_one_2_year_fall_forgiven"
+    assert figures[perfect, rising, None]["value"] == 1.0
+    assert figures[copy, rising, None]["value"] == 0.0
+    assert figures[perfect, "age_rank_correlation_per_face", None]["value"] == pytest.approx(1.0)
+    assert "70+" in capsys.readouterr().out
+
+
+def test_critics_are_marked_and_counted_apart(photographs: Path, outputs: Path, tmp_path: Path) -> None:
+    evaluate(photographs, "--outputs", outputs, "--out", tmp_path / "report", "--cache", tmp_path / "cache")
+    rows = [json.loads(line) for line in (tmp_path / "report" / "figures.jsonl").read_text().splitlines()]
+    judges = {row["judge"]: row["independent"] for row in rows}
+    assert judges.pop("half the brightness") is False
+    assert all(judges.values())
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert page.count("trained this model: does not count") == 3 * 3
+    assert page.count("data:image/jpeg;base64,") == 3
+
+
+def test_another_run_reads_nothing_and_writes_the_same(
+    photographs: Path, outputs: Path, tmp_path: Path
+) -> None:
+    arguments = (photographs, "--outputs", outputs, "--cache", tmp_path / "cache")
+    evaluate(*arguments, "--out", tmp_path / "one")
+    seen = PatternJudge.seen
+    # Sources at their own age are among the real people: their outputs are pictures that were read.
+    assert seen == 10 * PEOPLE + 9 * PEOPLE
+    evaluate(*arguments, "--out", tmp_path / "two")
+    assert PatternJudge.seen == seen
+    for name in ("figures.jsonl", "report.html"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_what_is_missing_is_left_out_and_said(
+    photographs: Path, outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (outputs / "0-2" / "0060.png").unlink()
+    (outputs / "3-6" / "0061.png").write_text("no picture")
+    arguments = (
+        photographs,
+        "--outputs",
+        outputs,
+        "--out",
+        tmp_path / "report",
+        "--cache",
+        tmp_path / "cache",
+    )
+    assert evaluate(*arguments) == 1
+    figures = read(tmp_path / "report")
+    counts = {name: figures["perfect", "mean_age", name]["count"] for name in GROUPS.names}
+    assert counts == {**dict.fromkeys(GROUPS.names, PEOPLE), "0-2": PEOPLE - 1, "3-6": PEOPLE - 1}
+    assert "0061.png" in capsys.readouterr().out
+
+
+def test_a_snapshot_is_run_through_all_ages(
+    photographs: Path, tiny_snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot = tiny_snapshots / "agetrans_10group"
+    arguments = ("--people", 2, "--runs", 1, "--out", tmp_path / "report", "--cache", tmp_path / "cache")
+    # Two sources and twelve others of their group are too few pairs for 1 %.
+    assert evaluate(photographs, "--snapshot", snapshot, *arguments) == 2
+    assert "needs 100 impostor pairs at least. Received: 24." in capsys.readouterr().err
+    arguments = ("--people", 10, *arguments[2:])
+    assert evaluate(photographs, "--snapshot", snapshot, *arguments) == 0
+    figures = read(tmp_path / "report")
+    assert figures["agetrans_10group", "flicker_second_difference_255", None]["count"] == 1
+    assert figures["agetrans_10group", "largest_step_over_mean_step", None]["value"] >= 1
+    assert "s a frame" in (tmp_path / "report" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nowhere.npz"], "There is no nowhere.npz."),
+        (["{people}", "--people", "0"], "--people must be at least 1, not 0."),
+        (["{people}", "--runs", "-1"], "--runs must be at least 0, not -1."),
+        (["{folder}"], "--real is needed"),
+        (["{people}", "--outputs", "{folder}"], "no folder that is named after an age group"),
+        (["{text}"], "is not a file of framed photographs"),
+        (["{people}", "--source_ages", "95-99", "--outputs", "{folder}"], "no photograph of ages 95 to 99"),
+        (["{people}", "--real", "{young}", "--outputs", "{perfect}"], "none of 70+"),
+    ],
+)
+def test_refusals(
+    arguments: list[str],
+    sentence: str,
+    photographs: Path,
+    outputs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.npz").write_text("text")
+    with np.load(photographs) as file:
+        np.savez(tmp_path / "young.npz", pictures=file["pictures"][:-12], age=file["age"][:-12])
+    names = {
+        "people": photographs,
+        "folder": tmp_path / "empty",
+        "text": tmp_path / "text.npz",
+        "young": tmp_path / "young.npz",
+        "perfect": outputs,
+    }
+    argv = [text.format(**names) for text in arguments]
+    assert evaluate(*argv, "--out", tmp_path / "report", "--cache", tmp_path / "cache") == 2
+    assert sentence in capsys.readouterr().err
