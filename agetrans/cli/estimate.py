@@ -71,7 +71,7 @@ def console() -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit status."""
     from agetrans.evaluation.estimators import find_estimator
-    from agetrans.evaluation.people import EvaluationError, pictures_in
+    from agetrans.evaluation.files import EvaluationError, pictures_in
 
     folder, table = arguments.pred_path, arguments.outcsv
     if not folder.is_dir():

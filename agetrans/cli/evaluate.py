@@ -26,6 +26,7 @@ def add_verb(verbs: Any, name: str) -> None:
     parser.add_argument(
         "sources",
         type=Path,
+        nargs="?",
         metavar="SOURCES",
         help="whose ages are changed: a folder of photographs, or a .npz of python -m agetrans.data.photographs",
     )
@@ -38,6 +39,13 @@ def add_verb(verbs: Any, name: str) -> None:
         type=Path,
         metavar="FOLDER",
         help="pictures to judge, of any method: FOLDER/20-29/name.png",
+    )
+    what.add_argument(
+        "--faceplusplus",
+        type=Path,
+        metavar="FOLDER",
+        help="only the authors' two tables, from what the scripts in faceplusplus_evaluation/ wrote: "
+        "FOLDER/70+_age.csv and FOLDER/70+_verification.csv",
     )
     parser.add_argument(
         "--real",
@@ -83,6 +91,10 @@ def _years(text: str) -> tuple[int, int]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit status."""
+    if arguments.faceplusplus is not None:
+        return _faceplusplus(arguments.faceplusplus)
+    if arguments.sources is None:
+        raise CommandError("whose ages were changed? Give a folder of photographs, or a .npz of framed ones.")
     if arguments.out.exists() and not arguments.out.is_dir():
         raise CommandError(f"--out must be a folder, and {arguments.out} is a file.")
     if arguments.runs < 0:
@@ -96,14 +108,25 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "--real is needed where the sources are a folder: real people of all ages to compare with."
         )
+    from agetrans.evaluation.files import EvaluationError
     from agetrans.evaluation.judges import MissingJudgeError
-    from agetrans.evaluation.people import EvaluationError
     from agetrans.evaluation.readings import CacheError
 
     try:
         return _evaluate(arguments)
     except (EvaluationError, MissingJudgeError, CacheError) as error:
         raise CommandError(str(error)) from None
+
+
+def _faceplusplus(folder: Path) -> int:
+    from agetrans.evaluation.faceplusplus_tables import read_tables, tables
+    from agetrans.evaluation.files import EvaluationError
+
+    try:
+        print(tables(read_tables(folder)))
+    except EvaluationError as error:
+        raise CommandError(str(error)) from None
+    return DONE
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

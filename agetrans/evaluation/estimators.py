@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 import agetrans
-from agetrans.evaluation.people import EvaluationError
+from agetrans.evaluation.files import EvaluationError
 from agetrans.startup import start_keras
 
 _BATCH = 32
@@ -88,18 +88,22 @@ class ResNetEstimator:
         return np.concatenate([self._run(batch) for batch in batches])[:, None]
 
     def _load(self) -> Callable[[np.ndarray], Any]:
-        start_keras()
-        from agetrans.backend import on_arrays
-        from agetrans.conversion.age_estimator import load_state
         from agetrans.conversion.pickled import CheckpointError
         from agetrans.conversion.torch_files import read_torch_file
-        from agetrans.models.age_estimator import expected_age
-        from agetrans.models.age_resnet50 import AgeResNet50
 
-        model = AgeResNet50()
         try:
-            load_state(model, read_torch_file(self._path))
-        except (CheckpointError, ValueError, AttributeError) as error:
+            state = read_torch_file(self._path)
+            if not isinstance(state, dict):
+                raise ValueError("it holds no state dictionary")
+            start_keras()
+            from agetrans.backend import on_arrays
+            from agetrans.conversion.age_estimator import load_state
+            from agetrans.models.age_estimator import expected_age
+            from agetrans.models.age_resnet50 import AgeResNet50
+
+            model = AgeResNet50()
+            load_state(model, state)
+        except (CheckpointError, ValueError) as error:
             raise EvaluationError(f"{self._path} cannot be used as weights: {error}") from None
         return on_arrays(lambda image: expected_age(model(image)["logits"]))
 

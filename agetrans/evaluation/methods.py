@@ -8,14 +8,13 @@ from typing import Protocol
 
 import numpy as np
 
+from agetrans.evaluation.files import EvaluationError, pictures_in
 from agetrans.evaluation.people import (
-    EvaluationError,
     RealPeople,
     Sources,
     frame_photograph,
     framed,
     group_folders,
-    pictures_in,
     resized,
 )
 from agetrans.faces import FaceNotFound

@@ -11,16 +11,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from agetrans.evaluation.files import EvaluationError, pictures_in
 from agetrans.evaluation.readings import SIZE
 from agetrans.faces import FaceNotFound, choose_face, find_faces, framing_matrix, warp
 from agetrans.groups import AgeGroups
-from agetrans.pictures import SUFFIXES, PictureError, read_picture
+from agetrans.pictures import PictureError, read_picture
 
 _FINDING_SIDE = 640
-
-
-class EvaluationError(ValueError):
-    """An evaluation cannot be made. The message is one sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +137,6 @@ def read_real(path: Path, age_groups: AgeGroups) -> RealPeople:
 def group_folders(path: Path, age_groups: AgeGroups) -> list[tuple[int, Path]]:
     """The folders named after age groups, such as `20-29`, with the groups' indices."""
     return [(k, path / name) for k, name in enumerate(age_groups.names) if (path / name).is_dir()]
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """The picture files of a folder, sorted by name."""
-    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
 
 
 def _labelled(path: Path) -> tuple[np.ndarray, np.ndarray]:

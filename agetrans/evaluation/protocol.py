@@ -11,9 +11,10 @@ from scipy.stats import spearmanr
 from agetrans.evaluation import changes
 from agetrans.evaluation.distance import kernel_distance_estimate
 from agetrans.evaluation.estimators import Estimator
+from agetrans.evaluation.files import EvaluationError
 from agetrans.evaluation.intervals import Estimate, distance_of_means, mean_of
 from agetrans.evaluation.methods import Method
-from agetrans.evaluation.people import EvaluationError, RealPeople, Sources, framed
+from agetrans.evaluation.people import RealPeople, Sources, framed
 from agetrans.evaluation.readings import FaceJudge, ReadingCache, Readings, Track
 from agetrans.evaluation.verification import calibrate, impostor_similarities, same_person, verified
 from agetrans.faces import framing_matrix

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from agetrans.evaluation.protocol import Figure
+if TYPE_CHECKING:
+    from agetrans.evaluation.protocol import Figure
 
 COLUMNS = (
     ("mean_age", "judged", 1.0, 1),

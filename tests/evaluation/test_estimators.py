@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agetrans.evaluation.estimators import ResNetEstimator, SmallEstimator, find_estimator
-from agetrans.evaluation.people import EvaluationError
+from agetrans.evaluation.files import EvaluationError
 from tests.conftest import PORTRAIT
 
 
