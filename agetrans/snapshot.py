@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ import numpy as np
 import agetrans
 from agetrans.groups import AgeGroups
 from agetrans.startup import start_keras
+from agetrans.variables import named_variables
 
 if TYPE_CHECKING:
     from agetrans.models.generator import Generator
@@ -85,23 +87,24 @@ class SnapshotConfig:
     framing: str
 
 
-def find_snapshot(path_or_name: str | os.PathLike[str]) -> Path:
+def find_snapshot(
+    path_or_name: str | os.PathLike[str], say: Callable[[str], None] = lambda sentence: None
+) -> Path:
     """The folder of a snapshot.
 
     Args:
-        path_or_name: A folder, or the name of a snapshot that ships with AgeTrans.
+        path_or_name: A folder, the name of a snapshot that ships with AgeTrans, or a checkpoint of the official
+            AgeTransGAN, which is converted once and kept in the user's cache under its checksum.
+        say: Is told before what takes a while.
 
     Raises:
-        SnapshotError: There is neither.
+        SnapshotError: There is none of these.
     """
     path = Path(path_or_name)
     if path.is_dir():
         return path
-    if path.exists():
-        raise SnapshotError(
-            f"{path} is a file, and a snapshot is a folder with {CONFIG} and {WEIGHTS} in it: checkpoints of other "
-            "programs cannot be used as they are."
-        )
+    if path.is_file():
+        return _converted(path, say)
     shelves = _shelves()
     for shelf in shelves:
         if str(path_or_name) == path.name and (shelf / path.name).is_dir():
@@ -114,6 +117,64 @@ def find_snapshot(path_or_name: str | os.PathLike[str]) -> Path:
             if names
             else "; none ships with this copy of AgeTrans."
         )
+    )
+
+
+def _converted(file: Path, say: Callable[[str], None]) -> Path:
+    """The snapshot of a checkpoint: the one in the cache, or a new one."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agetrans"
+    folder = cache / f"{file.stem}-{_sha256(file)[:16]}"
+    if not (folder / CONFIG).is_file():
+        convert_agetransgan(file, folder, say=say)
+    return folder
+
+
+def convert_agetransgan(
+    file: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    bounds: Sequence[int] | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Path:
+    """Makes a snapshot of a checkpoint of the official AgeTransGAN, without rounding.
+
+    Args:
+        file: The checkpoint, see `agetrans.conversion.agetransgan.load`.
+        folder: Where to write the snapshot; an older snapshot there is replaced.
+        bounds: Lower bounds in years of its age groups; needed unless there are 10 or 4 of them.
+        say: Is told before what takes a while.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SnapshotError: The checkpoint cannot be used, or the folder is something else.
+    """
+    from agetrans.conversion.agetransgan_layout import read_checkpoint
+    from agetrans.conversion.pickled import CheckpointError
+
+    file = Path(file)
+    try:
+        layout, _ = read_checkpoint(file)
+    except CheckpointError as error:
+        raise SnapshotError(str(error)) from None
+    try:
+        age_groups = AgeGroups.of(layout.groups if bounds is None else bounds)
+    except ValueError as error:
+        raise SnapshotError(f"{file} has {layout.groups} age groups: {error}") from None
+    if age_groups.count != layout.groups:
+        raise SnapshotError(
+            f"{file} has {layout.groups} age groups, and the bounds are of {age_groups.count}."
+        )
+    say(f"Converting {file.name} to the snapshot {folder} ...")
+    start_keras()
+    from agetrans.conversion import agetransgan
+
+    generator = agetransgan.load(file)
+    facts = {"name": file.name, "checksum": _sha256(file), "size": layout.size, "groups": layout.groups}
+    card = agetransgan.CARD.format(**facts)
+    framing, licenses = agetransgan.FRAMING, agetransgan.LICENSES
+    return save_snapshot(
+        generator, age_groups, folder, card=card, licenses=licenses, framing=framing, half=False
     )
 
 
@@ -338,47 +399,6 @@ def _construct(config: SnapshotConfig, folder: Path) -> Generator:
             f"{config.age_groups.count}."
         )
     return generator
-
-
-def named_variables(model: Any) -> dict[str, Any]:
-    """Every variable under the attributes that lead to it, such as "encoder/downs/0/kernel".
-
-    Keras' own variable paths count the layers made so far in a process; these do not.
-    """
-    import keras
-
-    named: dict[str, Any] = {}
-    seen: set[int] = set()
-
-    def add(variable: Any, path: str) -> None:
-        if path in named:
-            raise SnapshotError(f"Two weights of {type(model).__name__} would be called {path}: rename one.")
-        named[path] = variable
-
-    def visit(value: Any, path: str) -> None:
-        if isinstance(value, (keras.Variable, keras.layers.Layer)):
-            if id(value) in seen:
-                return
-            seen.add(id(value))
-        if isinstance(value, keras.Variable):
-            add(value, path)
-        elif isinstance(value, keras.layers.Layer):
-            prefix = f"{path}/" if path else ""
-            # Under PyTorch a layer is a torch module, which keeps the layers among its attributes apart.
-            for name, attribute in {**vars(value), **getattr(value, "_modules", {})}.items():
-                if not name.startswith("_"):
-                    visit(attribute, prefix + name)
-            for variable in value.weights:  # those that are its own and in no attribute
-                visit(variable, prefix + variable.name)
-        elif isinstance(value, (list, tuple)):
-            for index, item in enumerate(value):
-                visit(item, f"{path}/{index}")
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                visit(item, f"{path}/{key}")
-
-    visit(model, "")
-    return named
 
 
 def _named_values(generator: Generator) -> dict[str, np.ndarray]:

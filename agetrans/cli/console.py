@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +37,30 @@ class SentenceParser(argparse_flags.ArgumentParser):
         sys.exit(FAILED)
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What a verb does with one kind of file.
+
+    Attributes:
+        what: The kind in a line, for help.
+        add_flags: Adds its arguments and flags.
+        run: Does what they say; returns the exit status.
+    """
+
+    what: str
+    add_flags: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def add_kinds(parser: argparse.ArgumentParser, kinds: Mapping[str, Kind]) -> None:
+    """Lets a verb take the name of a kind, which `arguments.kind` says, and that kind's flags."""
+    choices = parser.add_subparsers(title="kinds", dest="kind", required=True, metavar="KIND")
+    for name, kind in kinds.items():
+        kind.add_flags(
+            choices.add_parser(name, help=kind.what, description=f"{parser.prog} {name}: {kind.what}.")
+        )
+
+
 def run_console(
     parse: Callable[[list[str]], argparse.Namespace], run: Callable[[argparse.Namespace], int]
 ) -> None:
@@ -53,14 +78,14 @@ def in_sentences(run: Callable[[argparse.Namespace], int], arguments: argparse.N
     try:
         return run(arguments)
     except KeyboardInterrupt:
-        _say("Interrupted. The files written so far are whole.")
+        say("Interrupted. The files written so far are whole.")
         return INTERRUPTED
     except expected_errors() as error:
-        _say(str(error))
+        say(str(error))
         return FAILED
     except OSError as error:
         # A full disk, a folder that may not be written to: the reason and the file say all there is to say.
-        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return FAILED
 
 
@@ -73,7 +98,8 @@ def expected_errors() -> tuple[type[Exception], ...]:
     return CommandError, FaceNotFound, PictureError, SnapshotError
 
 
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Tells the user something beside the result."""
     print(f"agetrans: {sentence}", file=sys.stderr)
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 
 import agetrans
-from agetrans.cli import evaluate, prepare, transform
+from agetrans.cli import convert, evaluate, export, prepare, transform
 from agetrans.cli.console import SentenceParser, run_console
 
-VERBS = {"transform": transform, "evaluate": evaluate, "prepare": prepare}
+VERBS = {
+    "transform": transform,
+    "convert": convert,
+    "export": export,
+    "evaluate": evaluate,
+    "prepare": prepare,
+}
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -1,18 +1,58 @@
-"""The released AgeTransGAN's state dictionary to the weights of `AgeTransGAN`."""
+"""The official AgeTransGAN's checkpoints to `AgeTransGAN`, and back."""
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from keras import ops
 
+from agetrans.conversion.agetransgan_layout import Layout, check_state, read_checkpoint
+from agetrans.conversion.torch_writer import write_torch_file
 from agetrans.models.agetransgan import AgeTransGAN
 from stylegan2_ops import fir_filter
 
-NOISE_SHIFT = 4
-"""The file holds noise maps as if the decoder started at 4 pixels: that of layer i is `noise_(i + 4)`."""
+FRAMING = "agetransgan"
+
+CARD = """# AgeTransGAN, from its authors' checkpoint
+
+Converted from `{name}` (SHA-256 `{checksum}`) by agetrans, bit for bit: `agetrans export agetransgan` gives its tensors
+back. The network paints the whole picture anew, {size} pixels, {groups} age groups; faces are framed as in its authors'
+program. Described in *AgeTransGAN for Facial Age Transformation with Rectified Performance Metrics* (Hsu, Xie, Chen,
+Lin, ECCV 2022).
+"""
+
+LICENSES = """# Whose terms these weights are under
+
+The weights are those of the checkpoint that this snapshot was converted from, and remain under the terms of whoever
+made that file. Converting it gives no further right.
+"""
+
+
+def load(path: str | os.PathLike[str]) -> AgeTransGAN:
+    """Loads a checkpoint of the official program.
+
+    Size, age groups and widths are read from its tensors. The generator takes `(image, label, noise)`, noise being one
+    map for each of `generator.noise_sides`; `generator.stored_noise.maps()` are those of the file.
+
+    Args:
+        path: A file of `torch.save`, any version: with an entry `g_ema` or `g`, or a state dictionary alone.
+
+    Raises:
+        CheckpointError: The file cannot be read, is none of these, or holds anything but data.
+    """
+    layout, state = read_checkpoint(path)
+    generator = AgeTransGAN(**asdict(layout))
+    load_state(generator, state)
+    return generator
+
+
+def save(generator: AgeTransGAN, path: str | os.PathLike[str]) -> None:
+    """Writes a checkpoint that the official program reads, with PyTorch 1.4 too: the entry `g_ema`, float32."""
+    write_torch_file(path, {"g_ema": state_of(generator)})
 
 
 def load_state(generator: AgeTransGAN, state: Mapping[str, np.ndarray]) -> None:
@@ -25,48 +65,61 @@ def load_state(generator: AgeTransGAN, state: Mapping[str, np.ndarray]) -> None:
         state: Official names to arrays; a `module.` before a name is ignored.
 
     Raises:
-        ValueError: If a weight is missing, unknown or of another shape, or a filter is not (1, 3, 3, 1).
+        CheckpointError: If a weight is missing, unknown or of another shape, or a filter is not (1, 3, 3, 1). Nothing
+            is changed then.
     """
     state = {name.removeprefix("module."): np.asarray(array) for name, array in state.items()}
-    variables = dict(_weights(generator))
-    stored = {name: variable for name, variable in _stored_noise(generator) if name in state}
-    missing = sorted(variables.keys() - state.keys())
-    unknown = sorted(name for name in state.keys() - variables.keys() if not _is_buffer(name))
-    if missing or unknown:
-        raise ValueError(f"This is not the state of such a network: missing {missing}, unknown {unknown}.")
-    for name, array in state.items():
-        if name.endswith(".kernel"):
-            _check_filter(name, array)
-    arrays = {
-        variable.path: _channels_last(name, state[name], variable)
-        for name, variable in {**variables, **stored}.items()
+    check_state(state, _layout(generator))
+    for name, variable in _variables(generator):
+        if name in state:
+            variable.assign(_channels_last(name, state[name]).reshape(variable.shape))
+
+
+def state_of(generator: AgeTransGAN) -> dict[str, np.ndarray]:
+    """The official state dictionary of a generator, its filters and noise maps included; float32."""
+    layout = _layout(generator)
+    shapes = {**layout.parameters(), **layout.noises()}
+    state = {
+        name: _channels_first(name, ops.convert_to_numpy(variable.value)).reshape(shapes[name])
+        for name, variable in _variables(generator)
     }
-    for variable in (*variables.values(), *stored.values()):
-        variable.assign(arrays[variable.path])
+    return state | {name: fir_filter(gain=gain) for name, gain in layout.filters().items()}
 
 
-def _is_buffer(name: str) -> bool:
-    return name.endswith(".kernel") or name.startswith("noises.")
+def _layout(generator: AgeTransGAN) -> Layout:
+    return Layout(
+        generator.size,
+        generator.groups,
+        generator.channel_multiplier,
+        generator.base_width,
+        generator.mapping_layers,
+    )
 
 
-def _check_filter(name: str, kernel: np.ndarray) -> None:
-    if kernel.shape != (4, 4) or not np.allclose(kernel / kernel.sum(), fir_filter(), atol=1e-6):
-        raise ValueError(f"{name} is not the (1, 3, 3, 1) filter. Received: {kernel.tolist()}")
-
-
-def _channels_last(name: str, array: np.ndarray, variable: Any) -> np.ndarray:
-    """PyTorch's (outputs, inputs, k, k) and (outputs, inputs) to Keras' order."""
+def _channels_last(name: str, array: np.ndarray) -> np.ndarray:
+    """PyTorch's (outputs, inputs, k, k) and (outputs, inputs) in Keras' order, float32."""
     if name.endswith("weight") and array.ndim == 2:
         array = array.T
     elif name.endswith("weight") and array.ndim >= 4:
         array = array.reshape(array.shape[-4:]).transpose(2, 3, 1, 0)
-    elif name.startswith("noises."):
-        array = array.transpose(0, 2, 3, 1)
-    elif array.size == math.prod(variable.shape):  # A bias or a noise strength with axes of one.
-        array = array.reshape(variable.shape)
-    if array.shape != tuple(variable.shape):
-        raise ValueError(f"{name} does not fit {variable.path} {tuple(variable.shape)}: {array.shape}")
-    return array
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _channels_first(name: str, array: np.ndarray) -> np.ndarray:
+    """The reverse of `_channels_last`."""
+    if name.endswith("weight") and array.ndim == 2:
+        array = array.T
+    elif name.endswith("weight") and array.ndim == 4:
+        array = array.transpose(3, 2, 0, 1)
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _variables(generator: AgeTransGAN) -> Iterator[tuple[str, Any]]:
+    """Every official name, filters excepted, with the variable that holds its numbers."""
+    yield from _weights(generator)
+    noises = (*generator.unused_noise.weights, *generator.stored_noise.weights)
+    for index, variable in enumerate(noises):
+        yield f"noises.noise_{index}", variable
 
 
 def _weights(generator: AgeTransGAN) -> Iterator[tuple[str, Any]]:
@@ -118,8 +171,3 @@ def _modulated(prefix: str, conv: Any) -> Iterator[tuple[str, Any]]:
 def _dense(prefix: str, dense: Any) -> Iterator[tuple[str, Any]]:
     yield f"{prefix}.weight", dense.kernel
     yield f"{prefix}.bias", dense.bias
-
-
-def _stored_noise(generator: AgeTransGAN) -> Iterator[tuple[str, Any]]:
-    for index, variable in enumerate(generator.stored_noise.weights):
-        yield f"noises.noise_{index + NOISE_SHIFT}", variable

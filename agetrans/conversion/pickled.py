@@ -204,7 +204,7 @@ class _Reader:
 
     def make_record(self) -> None:
         arguments, kind = self.stack.pop(), self.stack.pop()
-        if kind is not Record or arguments != ():
+        if kind is not Record or type(arguments) is not tuple or arguments:
             raise TypeError
         self.stack.append(Record())
 

@@ -292,10 +292,15 @@ def _ordered_dictionary(arguments: tuple[Any, ...]) -> dict[Any, Any]:
 
 def _storage_id(identifier: Any) -> _StorageId:
     """Checks ("storage", kind, key, location, elements); old files have a sixth item, (key, first, count) of a part."""
-    if type(identifier) is not tuple or len(identifier) not in (5, 6) or identifier[0] != "storage":
+    if type(identifier) is not tuple or len(identifier) not in (5, 6):
         raise CheckpointError("a storage is described in a way that PyTorch does not use.")
-    _, kind, key, _, total, *part = identifier
-    if type(kind) is not _Kind or type(key) is not str or not _is_count(total):
+    word, kind, key, _, total, *part = identifier
+    if (
+        not type(word) is type(key) is str
+        or word != "storage"
+        or type(kind) is not _Kind
+        or not _is_count(total)
+    ):
         raise CheckpointError("a storage is described in a way that PyTorch does not use.")
     first, count = 0, total
     if part and part[0] is not None:

@@ -18,6 +18,7 @@ from stylegan2_ops.activation import GAIN, activate, at_least_float32
 from .generator import Generator
 
 SIZES = (32, 64, 128, 256, 512, 1024)
+UNUSED_NOISE_SIDES = (4, 8, 8, 16)
 MAPPING_LEARNING_RATE_MULTIPLIER = 0.01
 
 
@@ -147,6 +148,8 @@ class AgeTransGAN(Generator):
         self._build_mapping()
         self._build_decoder()
         self.stored_noise = StoredNoise(self.noise_sides, name="stored_noise")
+        # The authors' files hold four maps more, as if the decoder began at 4 pixels; kept to be given back.
+        self.unused_noise = StoredNoise(UNUSED_NOISE_SIDES, seed=1, name="unused_noise")
         self.built = True
 
     def width(self, side: int) -> int:
@@ -154,6 +157,11 @@ class AgeTransGAN(Generator):
         if side <= 32:
             return self.base_width
         return max(1, self.base_width * self.channel_multiplier * 32 // side)
+
+    @property
+    def frame_memory(self) -> int:
+        # Six of the largest features at a time, float32: measured at 1024 pixels.
+        return 24 * self.size**2 * self.width(self.size)
 
     def _build_encoder(self) -> None:
         policy = self.dtype_policy

@@ -34,6 +34,11 @@ class Generator(keras.Model):
         # Pictures and labels stay float32 under mixed policies; each layer rounds what it needs.
         super().__init__(autocast=False, **kwargs)
 
+    @property
+    def frame_memory(self) -> int:
+        """Bytes that `decode` takes for each frame of a batch, roughly."""
+        return 2048 * self.size**2
+
     @abstractmethod
     def encode(self, image: Any) -> tuple[Any, ...]:
         """What all target ages share, once a face: tensors whose first axis is the batch."""

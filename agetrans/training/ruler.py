@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from agetrans.backend import on_arrays
 from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator, expected_age
-from agetrans.snapshot import named_variables
+from agetrans.variables import named_variables
 
 LATENT_SIZE = 64
 """Principal components of the teacher's latent that the shipped estimator's second head reads."""

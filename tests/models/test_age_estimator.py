@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agetrans.models.age_estimator import AgeEstimator, expected_age
-from agetrans.snapshot import named_variables
+from agetrans.variables import named_variables
 from tests.models.agetrans_reference import numbers
 
 

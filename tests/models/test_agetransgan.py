@@ -1,4 +1,4 @@
-"""AgeTransGAN against the whole network in NumPy, and against numbers of the official code."""
+"""AgeTransGAN against the whole network in NumPy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ from agetrans.models.agetransgan import AgeTransGAN
 from agetrans.training.autodiff import value_and_gradients
 from stylegan2_ops import seeded_noise
 from tests.models.agetransgan_reference import State, generate, official_shapes, recipe_state, widths
-
-GOLDEN = Path(__file__).parents[3] / "shared/golden/agetransgan"
-needs_golden = pytest.mark.skipif(
-    not GOLDEN.exists(), reason="golden/agetransgan is not beside the repository"
-)
 
 
 def numbers(x: Any) -> np.ndarray:
@@ -56,59 +51,6 @@ def test_without_noise_maps_the_noise_is_zero_and_the_picture_always_the_same() 
     first = numbers(generator(image, label))
     np.testing.assert_allclose(first, generate(state, image, label, None), atol=1e-5)
     np.testing.assert_array_equal(numbers(generator(image, label)), first)
-
-
-def golden(name: str) -> tuple[AgeTransGAN, State, dict[str, np.ndarray]]:
-    """A golden network with its weights and its numbers, channels last."""
-    arrays = {
-        key: array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
-        for key, array in np.load(GOLDEN / f"{name}.npz").items()
-    }
-    size, groups, multiplier, base, mapping_layers, seed = (int(number) for number in arrays["config"])
-    generator = AgeTransGAN(size, groups, multiplier, base, mapping_layers)
-    state = recipe_state(official_shapes(size, groups, multiplier, base, mapping_layers), seed)
-    load_state(generator, state)
-    return generator, state, arrays
-
-
-@needs_golden
-@pytest.mark.parametrize("name", ["w32_s32_g4", "w32_s64_g10", "w32_s128_g4"])
-def test_official_numbers(name: str) -> None:
-    generator, _, arrays = golden(name)
-    image, label = arrays["image"], arrays["labels"]
-    noise = [arrays[key] for key in sorted(arrays) if key.startswith("noise_")]
-    identity, pooled = generator.features(image, label)
-    found = {
-        "output": generator(image, label, noise),
-        "output_zero_noise": generator(image, label),
-        "identity_16": identity,
-        "style_pooled": pooled,
-        "w": generator.map_style(pooled),
-        "output_pooled_as_w": generator.synthesis(identity[:1], pooled[:1]),
-    }
-    for key, y in found.items():
-        np.testing.assert_allclose(numbers(y), arrays[key], atol=1e-5, err_msg=key)
-
-
-@needs_golden
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [
-        ("w32_s32_g4", "w32_s32_g4.legacy.pt"),
-        ("w32_s64_g10", "w32_s64_g10.module.zip.pt"),
-        ("w32_s128_g4", "w32_s128_g4.legacy.pt"),
-    ],
-)
-def test_official_checkpoints_with_their_stored_noise(name: str, file: str) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch reads the checkpoint here")
-    generator, state, arrays = golden(name)
-    tensors = torch.load(GOLDEN / file, map_location="cpu", weights_only=True)["g_ema"]
-    stored = {key: tensor.numpy() for key, tensor in tensors.items()}
-    for key, array in state.items():
-        np.testing.assert_array_equal(stored.get(key, stored.get(f"module.{key}")), array)
-    load_state(generator, stored)
-    y = generator(arrays["image"], arrays["labels"], generator.stored_noise.maps())
-    np.testing.assert_allclose(numbers(y), arrays["output_stored_noise_shift4"], atol=1e-5)
 
 
 def test_the_released_sizes_have_the_released_number_of_parameters() -> None:
