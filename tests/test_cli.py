@@ -52,6 +52,8 @@ def model(tiny_snapshots: Path) -> Path:
         "from agetrans.cli import main; main.parse(['agetrans', '--help'])",
         "from agetrans.cli import main; main.parse(['agetrans', '--version'])",
         "from agetrans.cli import main; main.parse(['agetrans', 'transform', '--help'])",
+        "from agetrans.cli import main; main.parse(['agetrans', 'convert', 'agetransgan', '--help'])",
+        "from agetrans.cli import main; main.parse(['agetrans', 'export', 'agetransgan', '--help'])",
         "from agetrans.cli import classic; classic.parse(['main.py', '--help'])",
         f"import runpy, sys; sys.argv = ['main.py', '--help']; runpy.run_path({str(PROGRAM)!r}, run_name='__main__')",
     ],
@@ -86,7 +88,7 @@ REFUSALS = {
     "no such model": (["transform", "{good}", "--snapshot", "none"], "no snapshot 'none'"),
     "model is a file": (
         ["transform", "{good}", "--snapshot", "{good}"],
-        "is a file, and a snapshot is a folder",
+        "anna.jpg cannot be read as a checkpoint: PyTorch did not write it",
     ),
     "model is a folder of photographs": (
         ["transform", "{good}", "--snapshot", "{folder}"],
@@ -98,6 +100,16 @@ REFUSALS = {
     "no face": (["transform", "{folder}/nobody.png"], "No face was found"),
     "output is a file": (["transform", "{good}", "--out", "{good}"], "--out must be a folder"),
     "no photographs": (["transform", "{empty}"], "There is no photograph in"),
+    "no kind": (["convert"], "required: KIND"),
+    "unknown kind": (["convert", "stylegan", "{good}"], "invalid choice: 'stylegan'"),
+    "no checkpoint": (["convert", "agetransgan", "{folder}/none.pt"], "There is no file"),
+    "checkpoint is a photograph": (["convert", "agetransgan", "{good}"], "PyTorch did not write it"),
+    "bounds in words": (["convert", "agetransgan", "{good}", "--bounds", "old"], "0,13,20,40, not 'old'"),
+    "export of another model": (
+        ["export", "agetransgan", "{model}", "--out", "{folder}/x.pt"],
+        "the authors' program runs AgeTransGAN alone",
+    ),
+    "export to a folder": (["export", "agetransgan", "{model}", "--out", "{folder}"], "--out must be a file"),
 }
 
 
@@ -105,7 +117,7 @@ REFUSALS = {
 def test_refuses_in_one_sentence(case, photos, model, tmp_path, capfd):
     argv, says = REFUSALS[case]
     (tmp_path / "empty").mkdir()
-    places = {"good": photos / "anna.jpg", "folder": photos, "empty": tmp_path / "empty"}
+    places = {"good": photos / "anna.jpg", "folder": photos, "empty": tmp_path / "empty", "model": model}
     argv = [part.format(**places) for part in argv]
     for flag, value in (("--snapshot", model), ("--out", tmp_path / "out")):
         if argv[:1] == ["transform"] and flag not in argv:

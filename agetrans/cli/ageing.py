@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agetrans.cli.console import CommandError
+from agetrans.cli.console import CommandError, say
 
 if TYPE_CHECKING:
     from agetrans.inference.sequence import Track
     from agetrans.inference.transformer import AgeTransformer
 
+FRAMINGS = ("agetransgan", "ffhq")
 SIZES = range(64, 4097)
 PUBLISHED = (10, 4)
 """Numbers of age groups that a snapshot ships for; the first is the default."""
@@ -30,6 +31,7 @@ class Wish:
     paste: bool
     size: int | None
     seed: int | None
+    framing: str | None
     batch_size: int
     kind: str
     sheet: bool
@@ -68,7 +70,7 @@ class Ageing:
                 f"--group must be {' or '.join(map(str, PUBLISHED))}, not {wish.group}, unless --snapshot names a "
                 "model of other groups."
             )
-        self._snapshot = find_snapshot(wish.snapshot or f"agetrans_{wish.group or PUBLISHED[0]}group")
+        self._snapshot = find_snapshot(wish.snapshot or f"agetrans_{wish.group or PUBLISHED[0]}group", say)
         age_groups = read_config(self._snapshot).age_groups
         if wish.group is not None and wish.group != age_groups.count:
             raise CommandError(
@@ -128,7 +130,10 @@ class Ageing:
                 from agetrans.inference import AgeTransformer
 
                 self._transformer = AgeTransformer.from_snapshot(
-                    self._snapshot, batch_size=self.wish.batch_size, stopwatch=self.stopwatch
+                    self._snapshot,
+                    framing=self.wish.framing,
+                    batch_size=self.wish.batch_size,
+                    stopwatch=self.stopwatch,
                 )
         return self._transformer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from agetrans.cli.ageing import Ageing, Wish
+from agetrans.cli.ageing import FRAMINGS, Ageing, Wish
 from agetrans.cli.console import DONE, EXIT_CODES, SentenceParser, progress, run_console, shown
 
 STEPS = 10
@@ -38,7 +38,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         type=int,
         default=16,
         metavar="N",
-        help="pictures computed at once; fewer need less memory (default: 16)",
+        help="pictures computed at once, fewer where memory is short (default: 16)",
     )
     parser.add_argument(
         "--snapshot",
@@ -46,6 +46,11 @@ def parse(argv: list[str]) -> argparse.Namespace:
         help="the model (default: agetrans_10group or agetrans_4group)",
     )
     parser.add_argument("--face", default="largest", metavar="largest|N", help="which face; 0 is the largest")
+    parser.add_argument(
+        "--framing",
+        choices=FRAMINGS,
+        help="how the face is cut out: as AgeTransGAN's program does, or FFHQ's (default: what the model is used to)",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seeds the model's noise (default: no noise)")
     return parser.parse_args(argv[1:])
 
@@ -67,6 +72,7 @@ def run(arguments: argparse.Namespace, home: Path) -> int:
             paste=False,
             size=arguments.img_size,
             seed=arguments.seed,
+            framing=arguments.framing,
             batch_size=arguments.batch_size,
             kind=".png",
             sheet=True,

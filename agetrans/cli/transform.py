@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.ageing import Ageing, Wish
+from agetrans.cli.ageing import FRAMINGS, Ageing, Wish
 from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, expected_errors, progress, shown
 
 
@@ -57,7 +57,16 @@ def add_verb(verbs: Any, name: str) -> None:
         "--format", choices=["png", "jpg"], default="png", help="of the pictures (default: png)"
     )
     parser.add_argument(
-        "--batch_size", type=int, default=4, metavar="N", help="pictures computed at once (default: 4)"
+        "--batch_size",
+        type=int,
+        default=4,
+        metavar="N",
+        help="pictures computed at once, fewer where memory is short (default: 4)",
+    )
+    parser.add_argument(
+        "--framing",
+        choices=FRAMINGS,
+        help="how the face is cut out: as AgeTransGAN's program does, or FFHQ's (default: what the model is used to)",
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seeds the model's noise (default: no noise)")
     parser.add_argument("--timing", action="store_true", help="say where the time went")
@@ -83,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         paste=not arguments.crop,
         size=arguments.size,
         seed=arguments.seed,
+        framing=arguments.framing,
         batch_size=arguments.batch_size,
         kind=f".{arguments.format}",
         sheet=arguments.sheet,

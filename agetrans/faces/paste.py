@@ -16,7 +16,7 @@ FEATHER = 1 / 12
 
 
 def paste_back(
-    picture: npt.NDArray[np.uint8], crop: npt.NDArray[np.uint8], matrix: Matrix
+    picture: npt.NDArray[np.uint8], crop: npt.NDArray[np.uint8], matrix: Matrix, framing: str = "ffhq"
 ) -> npt.NDArray[np.uint8]:
     """Puts a changed crop back: what is pasted is the change, so that the photograph keeps its own grain.
 
@@ -27,12 +27,13 @@ def paste_back(
         picture: `(H, W, 3)` uint8, the photograph.
         crop: `(S, S, 3)` uint8, the changed crop.
         matrix: `(2, 3)`, photograph to crop, the one that the crop was cut with.
+        framing: That of `warp`, the one that the crop was cut with.
 
     Returns:
         `(H, W, 3)` uint8; pixels outside the crop are the photograph's.
     """
     size = len(crop)
-    change = crop.astype(np.float32) - warp(picture, matrix, size)
+    change = crop.astype(np.float32) - warp(picture, matrix, size, framing)
     ramp = np.clip((np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5) / (FEATHER * size), 0, 1)
     ramp = ramp * ramp * (3 - 2 * ramp)
     change *= (ramp[:, None] * ramp[None, :])[..., None].astype(np.float32)

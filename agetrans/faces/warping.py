@@ -8,25 +8,29 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agetrans.faces.framing import Matrix, invert
+from agetrans.faces.framing import AGETRANSGAN_PADDING, Matrix, invert
 
 Picture = npt.NDArray[np.uint8]
 
 
-def warp(picture: Picture, matrix: Matrix, size: int) -> Picture:
+def warp(picture: Picture, matrix: Matrix, size: int, framing: str = "ffhq") -> Picture:
     """Cuts the framed crop out of a picture.
 
     Averages over areas where it shrinks, interpolates bicubically where it enlarges. Beyond the picture's edge the
-    crop shows the reflected picture, more and more blurred.
+    crop shows the reflected picture, more and more blurred. With the framing "agetransgan" it does as AgeTransGAN's
+    program: interpolates bilinearly, and is black beyond the edge.
 
     Args:
         picture: `(H, W, 3)` uint8.
         matrix: `(2, 3)`, picture to crop.
         size: Side of the crop in pixels.
+        framing: "ffhq" or "agetransgan".
 
     Returns:
         `(size, size, 3)` uint8.
     """
+    if framing == "agetransgan":
+        return _warp_as_authors(picture, matrix, size)
     if min(picture.shape[:2]) == 1:  # OpenCV 5 never returns from reflecting a single pixel
         picture = np.pad(picture, [(0, int(n == 1)) for n in picture.shape[:2]] + [(0, 0)], mode="edge")
     scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
@@ -44,6 +48,15 @@ def warp(picture: Picture, matrix: Matrix, size: int) -> Picture:
     if samples > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return _blur_outside(crop, picture.shape[:2], matrix)
+
+
+def _warp_as_authors(picture: Picture, matrix: Matrix, size: int) -> Picture:
+    # The border is black with and without padding; with it, OpenCV rounds coordinates as in the authors' program.
+    pad = AGETRANSGAN_PADDING
+    padded = cv2.copyMakeBorder(picture, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
+    shifted = matrix.copy()
+    shifted[:, 2] -= matrix[:, :2] @ (pad, pad)
+    return cv2.warpAffine(padded, shifted, (size, size), flags=cv2.INTER_LINEAR)
 
 
 def _blur_outside(crop: Picture, shape: tuple[int, int], matrix: Matrix) -> Picture:

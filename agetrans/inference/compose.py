@@ -7,8 +7,11 @@ import math
 import cv2
 import numpy as np
 
+AUTHORS_SPAN = 2 + 1e-5
+"""What AgeTransGAN's program, with the picture library of its time, divides [-1, 1] by to make it [0, 1]."""
 
-def compose(crop: np.ndarray, change: np.ndarray) -> np.ndarray:
+
+def compose(crop: np.ndarray, change: np.ndarray, span: float = 2.0) -> np.ndarray:
     """The crop with the change applied.
 
     Args:
@@ -16,13 +19,14 @@ def compose(crop: np.ndarray, change: np.ndarray) -> np.ndarray:
         change: `(h, w, 6)` float32: flow (2, x then y, in fractions of the width), delta (3, in the range [-1, 1]) and
             mask (1, in [0, 1]): the result at p is mask * (crop at p + flow, + delta) + (1 - mask) * crop at p. Or
             `(h, w, 3)`: the whole picture, painted anew, in [-1, 1].
+        span: see `to_uint8`, of painted pictures.
 
     Returns:
         `(H, W, 3)` uint8 RGB.
     """
     height, width = crop.shape[:2]
     if change.shape[-1] == 3:
-        return to_uint8(enlarge(change, height, width))
+        return to_uint8(enlarge(change, height, width), span)
     flow, delta, mask = (
         enlarge(np.ascontiguousarray(part), height, width)
         for part in (change[..., :2], change[..., 2:5] * np.float32(127.5), change[..., 5:])
@@ -38,9 +42,16 @@ def compose(crop: np.ndarray, change: np.ndarray) -> np.ndarray:
     return cv2.add(result, photo, dtype=cv2.CV_8U)
 
 
-def to_uint8(picture: np.ndarray) -> np.ndarray:
-    """A picture in [-1, 1] as uint8; what lies beyond is clipped."""
-    return np.clip(np.rint((picture + 1) * 127.5), 0, 255).astype(np.uint8)
+def to_uint8(picture: np.ndarray, span: float = 2.0) -> np.ndarray:
+    """A float32 picture in [-1, 1] as uint8; what lies beyond is clipped.
+
+    Args:
+        picture: of any shape.
+        span: the width of the range: 2, or `AUTHORS_SPAN` for the very values of AgeTransGAN's program, which differ
+            from the others by one level, rarely.
+    """
+    share = (np.clip(picture, -1, 1) + 1) / np.float32(span)
+    return (share * 255 + np.float32(0.5)).astype(np.uint8)
 
 
 def enlarge(change: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from agetrans.backend import compiled
+from agetrans.inference.memory import affordable_batch
 from stylegan2_ops import seeded_noise
 
 if TYPE_CHECKING:
@@ -20,14 +21,15 @@ class Engine:
 
     Args:
         generator: the model.
-        batch_size: frames that are decoded at once. The last batch of a run is filled up, so that one graph serves all.
+        batch_size: frames that are decoded at once; fewer where memory is short. The last batch of a run is filled up,
+            so that one graph serves all.
     """
 
     def __init__(self, generator: Generator, batch_size: int) -> None:
         if batch_size < 1:
             raise ValueError(f"A batch has at least one frame. Received: batch_size={batch_size}")
         self.generator = generator
-        self.batch_size = batch_size
+        self.batch_size = affordable_batch(batch_size, generator.frame_memory)
         self._encode = compiled(generator.encode)
         self._decode = compiled(self._decode_batch)
 

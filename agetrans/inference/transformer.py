@@ -14,7 +14,7 @@ import numpy as np
 
 from agetrans.faces import Face, choose_face, find_faces, framing_matrix, paste_back, warp
 from agetrans.groups import AgeGroups
-from agetrans.inference.compose import compose
+from agetrans.inference.compose import AUTHORS_SPAN, compose
 from agetrans.inference.plan import AgePlan
 from agetrans.inference.stopwatch import Stopwatch
 from agetrans.pictures import read_picture
@@ -137,8 +137,10 @@ class AgeStream:
         with self._transformer.stopwatch.measure("composing"):
             frame = self.picture
             for face, change in zip(self.faces, changes, strict=True):
-                aged = compose(face.crop, change)
-                frame = paste_back(frame, aged, face.transform) if self._paste else aged
+                aged = self._transformer.compose(face.crop, change)
+                if self._paste:
+                    aged = paste_back(frame, aged, face.transform, self._transformer.framing)
+                frame = aged
             return frame
 
 
@@ -148,7 +150,7 @@ class AgeTransformer:
     Args:
         generator: a trained model, see `agetrans.models`.
         age_groups: what the columns of its labels stand for.
-        framing: how faces must be cut out for it: "ffhq" or "agetransgan".
+        framing: how faces are cut out for it, and pictures rounded: "ffhq", or "agetransgan" for the authors' way.
         batch_size: frames decoded at once: more take more memory.
         stopwatch: counts the seconds spent on finding, encoding, decoding and composing.
     """
@@ -172,19 +174,24 @@ class AgeTransformer:
 
     @classmethod
     def from_snapshot(
-        cls, path_or_name: str | os.PathLike[str] = "agetrans_10group", **options: Any
+        cls,
+        path_or_name: str | os.PathLike[str] = "agetrans_10group",
+        *,
+        framing: str | None = None,
+        **options: Any,
     ) -> AgeTransformer:
         """With the model of a snapshot: a folder, or the name of one that ships with AgeTrans.
 
         Args:
             path_or_name: see `agetrans.load_snapshot`.
+            framing: "ffhq" or "agetransgan"; by default the snapshot's.
             **options: `batch_size` and `stopwatch`, see the class.
 
         Raises:
             SnapshotError: see `agetrans.load_snapshot`.
         """
         snapshot = load_snapshot(path_or_name)
-        return cls(snapshot.generator, snapshot.age_groups, framing=snapshot.framing, **options)
+        return cls(snapshot.generator, snapshot.age_groups, framing=framing or snapshot.framing, **options)
 
     def transform(
         self,
@@ -265,7 +272,7 @@ class AgeTransformer:
         for changes in self.decode(codes, labels, seed):
             for change in changes:
                 with self.stopwatch.measure("composing"):
-                    frame = compose(crop, change)
+                    frame = self.compose(crop, change)
                 yield frame
 
     def encode(self, crop: np.ndarray) -> tuple[Any, ...]:
@@ -288,6 +295,10 @@ class AgeTransformer:
                 return
             yield batch
 
+    def compose(self, crop: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """The crop with a change applied, rounded as the framing's program does; see `agetrans.inference.compose`."""
+        return compose(crop, change, AUTHORS_SPAN if self.framing == "agetransgan" else 2.0)
+
     def _frame_face(self, picture: np.ndarray, face: Face, paste: bool, size: int | None) -> FramedFace:
         if size is None:
             size = CROP_SIZE
@@ -296,7 +307,7 @@ class AgeTransformer:
                 side = 1 / np.sqrt(abs(np.linalg.det(unit[:, :2])))
                 size = int(np.clip(np.ceil(side), self.generator.size, LARGEST_PASTED_CROP))
         matrix = framing_matrix(face.points, self.framing, size)
-        return FramedFace(warp(picture, matrix, size), face.box, matrix)
+        return FramedFace(warp(picture, matrix, size, self.framing), face.box, matrix)
 
 
 def as_picture(image: Photograph) -> np.ndarray:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from agetrans.faces import Face, FaceNotFound, choose_face, find_faces, framing_matrix, similarity, warp
+from agetrans.faces.landmarks68 import five_points
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "agetransgan"
 
@@ -44,6 +46,38 @@ def test_warp_is_exact() -> None:
     means = picture[:, :40].reshape(20, 2, 20, 2, 3).mean((1, 3))
     np.testing.assert_allclose(warp(picture, half, 20), means, atol=1)
     assert warp(picture, np.array([[1.0, 0, 30], [0, 1, 30]]), 90).min() >= 90  # no black wedge
+
+
+def bilinear(picture: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Each pixel of the crop from its four neighbours, black beyond the edge; float64."""
+    inverse = np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))
+    crop = np.zeros((size, size, 3))
+    for v, u in np.ndindex(size, size):
+        x, y, _ = inverse @ (u, v, 1)
+        for j in (int(np.floor(y)), int(np.floor(y)) + 1):
+            for i in (int(np.floor(x)), int(np.floor(x)) + 1):
+                if 0 <= j < len(picture) and 0 <= i < picture.shape[1]:
+                    crop[v, u] += (1 - abs(x - i)) * (1 - abs(y - j)) * picture[j, i]
+    return crop
+
+
+def test_warp_of_the_authors_is_bilinear_and_black_outside() -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (30, 24, 3), dtype=np.uint8)
+    for matrix in ([[0.9, 0.3, 4.2], [-0.3, 0.9, 11.7]], [[0.31, 0, 8.3], [0, 0.31, 9.1]]):
+        crop = warp(picture, np.array(matrix), 32, "agetransgan")
+        # OpenCV 4 rounds coordinates to 1/32 pixel.
+        tolerance = 1 if cv2.__version__.startswith("5") else 16
+        np.testing.assert_allclose(crop, bilinear(picture, np.array(matrix), 32), atol=tolerance)
+        assert (crop[0, 0] == 0).all()
+
+
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="golden/agetransgan is not beside the repository")
+def test_crop_is_the_authors() -> None:
+    golden = np.load(GOLDEN / "crop.npz")
+    points = five_points(golden["landmarks"], "agetransgan")
+    crop = warp(golden["picture_bgr"], framing_matrix(points, "agetransgan", 256), 256, "agetransgan")
+    differences = [np.abs(crop.astype(int) - golden[f"crop_256_bgr_opencv{version}"]) for version in (4, 5)]
+    assert min(difference.max() for difference in differences) == 0
 
 
 def test_warp_of_a_pixel() -> None:

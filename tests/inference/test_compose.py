@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agetrans.inference.compose import compose, enlarge, to_uint8
+from agetrans.inference.compose import AUTHORS_SPAN, compose, enlarge, to_uint8
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "agetransgan" / "labels_and_range.npz"
 
@@ -82,10 +82,14 @@ def test_grey_levels_are_the_published_programs():
     if not GOLDEN.exists():
         pytest.skip("the golden arrays are not here")
     golden = np.load(GOLDEN)
-    ours, theirs = to_uint8(golden["value"]).astype(int), golden["uint8_new"].astype(int)
-    # They truncate after adding a half, we round: exact halves may differ by one.
-    assert (ours != theirs).mean() < 0.02
-    assert np.abs(ours - theirs).max() <= 1
+    np.testing.assert_array_equal(to_uint8(golden["value"]), golden["uint8_new"])
+    np.testing.assert_array_equal(to_uint8(golden["value"], AUTHORS_SPAN), golden["uint8_old"])
+
+
+def test_every_grey_level_comes_back():
+    levels = np.arange(256, dtype=np.uint8)
+    for span in (2.0, AUTHORS_SPAN):
+        np.testing.assert_array_equal(to_uint8(levels.astype(np.float32) / 127.5 - 1, span), levels)
 
 
 def slowly_enlarged(values: np.ndarray, times: int) -> np.ndarray:
