@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from agetrans.evaluation import changes
 from agetrans.evaluation.distance import kernel_distance_estimate
@@ -16,7 +15,7 @@ from agetrans.evaluation.intervals import Estimate, distance_of_means, mean_of
 from agetrans.evaluation.methods import Method
 from agetrans.evaluation.people import RealPeople, Sources, framed
 from agetrans.evaluation.readings import FaceJudge, ReadingCache, Readings, Track
-from agetrans.evaluation.verification import calibrate, impostor_similarities, same_person, verified
+from agetrans.evaluation.verification import calibrate, impostor_similarities, own_thresholds, verified
 from agetrans.faces import framing_matrix
 from agetrans.groups import AgeGroups
 
@@ -104,14 +103,15 @@ class Protocol:
         self.source_readings = self._read(sources.pictures, "Judging sources")
         self.real_estimated = self._estimate(real.pictures, self.real_readings)
         self._members = [real.members == k for k in range(age_groups.count)]
-        self._impostors = [
+        impostors = [
             impostor_similarities(self.source_readings.embeddings, self.real_readings[members].embeddings)
             for members in self._members
         ]
         try:
-            self.thresholds = [calibrate(impostors) for impostors in self._impostors]
+            self.thresholds = [calibrate(pairs) for pairs in impostors]
         except ValueError as error:
             raise EvaluationError(f"More sources or more real people are needed. {error}.") from None
+        self._own_thresholds = [own_thresholds(pairs) for pairs in impostors]
         self._eyes = self._of_sources(changes.eye_colour)
         self._skin = self._of_sources(changes.skin_colour)
         self._glasses = np.array(self._of_sources(changes.glasses_edge)) > changes.GLASSES_EDGE
@@ -210,8 +210,8 @@ class Protocol:
         """Whether each output is its source by the source's own threshold: `(N, G)`."""
         source = self.source_readings.embeddings
         columns = [
-            same_person(source, outputs.readings[:, k].embeddings, impostors)
-            for k, impostors in enumerate(self._impostors)
+            verified(source, outputs.readings[:, k].embeddings, thresholds)
+            for k, thresholds in enumerate(self._own_thresholds)
         ]
         return np.stack(columns, axis=1)
 
@@ -254,5 +254,12 @@ def rank_correlations(ages: np.ndarray) -> np.ndarray:
 
     0 where all ages are one, NaN where one is missing.
     """
-    order = np.arange(ages.shape[1])
-    return np.array([0.0 if np.ptp(row) == 0 else spearmanr(order, row).statistic for row in ages])
+    # Ranks of equal ages are their mean.
+    ranks = (ages[:, None] < ages[..., None]).sum(axis=2) + 0.5 * (ages[:, None] == ages[..., None]).sum(
+        axis=2
+    )
+    ranks = ranks - ranks.mean(axis=1, keepdims=True)
+    order = np.arange(ages.shape[1]) - (ages.shape[1] - 1) / 2
+    spread = np.sqrt((ranks**2).sum(axis=1) * (order**2).sum())
+    correlation = ranks @ order / np.where(spread > 0, spread, 1.0)
+    return np.where(np.isnan(ages).any(axis=1), np.nan, correlation)

@@ -70,27 +70,27 @@ def calibrate(impostors: np.ndarray, seed: int = 0, false_accepts: float = FALSE
     return Threshold(float(np.nanquantile(impostors, 1 - false_accepts)), float(low), float(high), pairs)
 
 
-def same_person(
-    sources: np.ndarray, outputs: np.ndarray, impostors: np.ndarray, false_accepts: float = FALSE_ACCEPTS
-) -> np.ndarray:
-    """Whether each output is more like its source than 99 % of other real people of the target group are.
+def own_thresholds(impostors: np.ndarray, false_accepts: float = FALSE_ACCEPTS) -> np.ndarray:
+    """A threshold for each source, which 99 % of the other real people of the target group stay below.
 
-    Every source has its own threshold here, which is stricter for faces that resemble many.
+    It is stricter for faces that resemble many.
 
     Args:
-        sources: `(N, D)` unit vectors.
-        outputs: `(N, D)` unit vectors; NaN for missing ones.
         impostors: `(N, M)` from `impostor_similarities`.
         false_accepts: share of other people who may be more alike.
 
     Returns:
-        `(N,)` float64, 1 or 0; NaN where the output is missing.
+        `(N,)` float64.
     """
-    thresholds = np.nanquantile(impostors, 1 - false_accepts, axis=1)
-    return verified(sources, outputs, thresholds)
+    return np.array([_quantile(row, 1 - false_accepts) for row in impostors])
 
 
 def verified(sources: np.ndarray, outputs: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
     """Whether outputs exceed a threshold: `(N,)` float64, 1 or 0; NaN where the output is missing."""
     similarities = (sources.astype(np.float64) * outputs).sum(axis=1)
     return np.where(np.isnan(similarities), np.nan, similarities > threshold)
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    """`np.nanquantile` of all values, which is slow."""
+    return float(np.quantile(values[np.isfinite(values)], share))
