@@ -52,6 +52,9 @@ GENERATORS = {
 }
 """The classes that a snapshot may name, and where they live."""
 
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+"""What a model may compute in, and Keras' policies for it."""
+
 # Kernels lose nothing that can be seen in half precision. Biases and scales are few, so they stay exact.
 _HALF_FROM_SIZE = 1024
 
@@ -223,11 +226,14 @@ def read_config(path_or_name: str | os.PathLike[str]) -> SnapshotConfig:
     return config
 
 
-def load_snapshot(path_or_name: str | os.PathLike[str]) -> Snapshot:
+def load_snapshot(path_or_name: str | os.PathLike[str], *, precision: str = "float32") -> Snapshot:
     """Loads a trained model; strict about every name, shape and checksum.
 
     Args:
-        path_or_name: A folder, or the name of a snapshot that ships with AgeTrans, such as "agetrans_10group".
+        path_or_name: A folder, the name of a snapshot that ships with AgeTrans, such as "agetrans_10group", or a
+            checkpoint of the official AgeTransGAN, see `find_snapshot`.
+        precision: What the model computes in: "float32", or "bfloat16", which is faster where the processor has it and
+            less exact. Weights and pictures stay float32.
 
     Raises:
         SnapshotError: No such snapshot, not one of ours, of another version, truncated or otherwise damaged, or its
@@ -237,7 +243,7 @@ def load_snapshot(path_or_name: str | os.PathLike[str]) -> Snapshot:
     config = read_config(folder)
     _verify_checksums(folder)
     weights = _read_weights(folder / WEIGHTS)
-    generator = _construct(config, folder)
+    generator = _construct(config, folder, precision)
     _assign(generator, weights, folder)
     return Snapshot(generator, config.age_groups, config.framing, folder)
 
@@ -381,7 +387,9 @@ def _arguments(generator: Generator) -> dict[str, Any]:
     return {name: config[name] for name in _constructor_arguments(type(generator)) if name in config}
 
 
-def _construct(config: SnapshotConfig, folder: Path) -> Generator:
+def _construct(config: SnapshotConfig, folder: Path, precision: str) -> Generator:
+    if precision not in PRECISIONS:
+        raise ValueError(f"Precisions are {' and '.join(PRECISIONS)}. Received: precision={precision!r}")
     start_keras()
     model_class = getattr(importlib.import_module(GENERATORS[config.model_class]), config.model_class)
     unknown = sorted(set(config.arguments) - set(_constructor_arguments(model_class)))
@@ -390,7 +398,7 @@ def _construct(config: SnapshotConfig, folder: Path) -> Generator:
             f"{folder / CONFIG} gives {config.model_class} arguments that it does not take: {', '.join(unknown)}."
         )
     try:
-        generator = model_class(**config.arguments)
+        generator = model_class(**config.arguments, dtype=PRECISIONS[precision])
     except (TypeError, ValueError) as error:
         raise SnapshotError(f"{folder / CONFIG} describes no {config.model_class}: {error}") from None
     if generator.groups != config.age_groups.count:

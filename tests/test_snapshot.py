@@ -251,3 +251,14 @@ def test_a_checkpoint_file_is_refused(tmp_path):
     (tmp_path / "ffhq_10group_820k.pt").write_bytes(b"PK")
     with pytest.raises(SnapshotError, match="is a file, and a snapshot is a folder"):
         load_snapshot(tmp_path / "ffhq_10group_820k.pt")
+
+
+def test_half_the_digits_when_asked_for(tiny_snapshots):
+    exact, rough = (
+        decoded(load_snapshot(tiny_snapshots / "agetrans_4group", precision=precision).generator)
+        for precision in ("float32", "bfloat16")
+    )
+    assert rough.dtype == np.float32
+    assert 0 < np.abs(rough - exact).max() < 0.1
+    with pytest.raises(ValueError, match="precision='float8'"):
+        load_snapshot(tiny_snapshots / "agetrans_4group", precision="float8")

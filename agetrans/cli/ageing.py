@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agetrans.inference.transformer import AgeTransformer
 
 FRAMINGS = ("agetransgan", "ffhq")
+PRECISIONS = ("float32", "bfloat16")
 SIZES = range(64, 4097)
 PUBLISHED = (10, 4)
 """Numbers of age groups that a snapshot ships for; the first is the default."""
@@ -32,6 +33,7 @@ class Wish:
     size: int | None
     seed: int | None
     framing: str | None
+    precision: str
     batch_size: int
     kind: str
     sheet: bool
@@ -132,6 +134,7 @@ class Ageing:
                 self._transformer = AgeTransformer.from_snapshot(
                     self._snapshot,
                     framing=self.wish.framing,
+                    precision=self.wish.precision,
                     batch_size=self.wish.batch_size,
                     stopwatch=self.stopwatch,
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from agetrans.cli.ageing import FRAMINGS, Ageing, Wish
+from agetrans.cli.ageing import FRAMINGS, PRECISIONS, Ageing, Wish
 from agetrans.cli.console import DONE, EXIT_CODES, SentenceParser, progress, run_console, shown
 
 STEPS = 10
@@ -51,6 +51,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
         choices=FRAMINGS,
         help="how the face is cut out: as AgeTransGAN's program does, or FFHQ's (default: what the model is used to)",
     )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="bfloat16 is faster on newer processors, and less exact (default: float32)",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seeds the model's noise (default: no noise)")
     return parser.parse_args(argv[1:])
 
@@ -73,6 +79,7 @@ def run(arguments: argparse.Namespace, home: Path) -> int:
             size=arguments.img_size,
             seed=arguments.seed,
             framing=arguments.framing,
+            precision=arguments.precision,
             batch_size=arguments.batch_size,
             kind=".png",
             sheet=True,

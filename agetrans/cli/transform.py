@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.ageing import FRAMINGS, Ageing, Wish
+from agetrans.cli.ageing import FRAMINGS, PRECISIONS, Ageing, Wish
 from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, expected_errors, progress, shown
 
 
@@ -68,6 +68,12 @@ def add_verb(verbs: Any, name: str) -> None:
         choices=FRAMINGS,
         help="how the face is cut out: as AgeTransGAN's program does, or FFHQ's (default: what the model is used to)",
     )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="bfloat16 is faster on newer processors, and less exact (default: float32)",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seeds the model's noise (default: no noise)")
     parser.add_argument("--timing", action="store_true", help="say where the time went")
 
@@ -93,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         size=arguments.size,
         seed=arguments.seed,
         framing=arguments.framing,
+        precision=arguments.precision,
         batch_size=arguments.batch_size,
         kind=f".{arguments.format}",
         sheet=arguments.sheet,

@@ -178,6 +178,7 @@ class AgeTransformer:
         path_or_name: str | os.PathLike[str] = "agetrans_10group",
         *,
         framing: str | None = None,
+        precision: str = "float32",
         **options: Any,
     ) -> AgeTransformer:
         """With the model of a snapshot: a folder, or the name of one that ships with AgeTrans.
@@ -185,12 +186,13 @@ class AgeTransformer:
         Args:
             path_or_name: see `agetrans.load_snapshot`.
             framing: "ffhq" or "agetransgan"; by default the snapshot's.
+            precision: "float32" or "bfloat16", see `agetrans.load_snapshot`.
             **options: `batch_size` and `stopwatch`, see the class.
 
         Raises:
             SnapshotError: see `agetrans.load_snapshot`.
         """
-        snapshot = load_snapshot(path_or_name)
+        snapshot = load_snapshot(path_or_name, precision=precision)
         return cls(snapshot.generator, snapshot.age_groups, framing=framing or snapshot.framing, **options)
 
     def transform(

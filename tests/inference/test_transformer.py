@@ -184,3 +184,17 @@ def test_a_large_face_is_cut_out_at_its_own_size(transformer, portrait):
 def test_batch_size_must_be_positive(tiny_generator):
     with pytest.raises(ValueError, match="batch_size=0"):
         AgeTransformer(tiny_generator, TEN, batch_size=0)
+
+
+def test_framing_can_be_chosen(tiny_snapshots, portrait):
+    """The authors' way to cut out and to round, whatever the snapshot is used to."""
+    transformer = AgeTransformer.from_snapshot(tiny_snapshots / "agetrans_4group", framing="agetransgan")
+    result = transformer.transform(portrait, ages=[30], paste=False, size=64)
+    matrix = framing_matrix(find_faces(portrait)[0].points, "agetransgan", 64)
+    np.testing.assert_array_equal(result.transform, matrix)
+    np.testing.assert_array_equal(result.crop, warp(portrait, matrix, 64, "agetransgan"))
+    grey = np.zeros((64, 64, 3), np.float32)  # between 127 and 128, where the two roundings differ
+    assert (compose(result.crop, grey) == 128).all()
+    assert (transformer.compose(result.crop, grey) == 127).all()
+    pasted = transformer.transform(portrait, ages=[30], size=64).frames[0]
+    assert (pasted == portrait).any()
