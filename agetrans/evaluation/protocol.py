@@ -170,8 +170,9 @@ class Protocol:
             outputs.readings[:, k],
             self.real_readings[self._members[k]],
         )
-        source, there = self.source_readings, ~np.isnan(outputs.readings.ages[:, k])
-        gap = verified(source.embeddings, made.embeddings, self.thresholds[k].value)
+        source, threshold = self.source_readings, self.thresholds[k]
+        there = ~np.isnan(outputs.readings.ages[:, k])
+        gap = verified(source.embeddings, made.embeddings, threshold.value)
         same_gender = np.where(there, (made.female > 0.5) == (source.female > 0.5), np.nan)
         # Half of the edge that made a source a wearer: glasses may grow fainter with their surroundings.
         still_glasses = np.where(there, outputs.glasses[:, k] > changes.GLASSES_EDGE / 2, np.nan)
@@ -179,6 +180,7 @@ class Protocol:
             *self._age_figures(name, AGE_JUDGE, True, made.ages, real.ages),
             Figure("same_person_far1_per_person", name, mean_of(own), RECOGNISER),
             Figure("verified_far1_per_gap", name, mean_of(gap), RECOGNISER),
+            Figure("threshold_far1_per_gap", name, threshold, RECOGNISER),
             Figure("kid_face128", name, kernel_distance_estimate(made.embeddings, real.embeddings), RECOGNISER),
             Figure("gender_kept", name, mean_of(same_gender), GENDER_JUDGE),
             Figure("glasses_kept_bridge_edge", name, mean_of(still_glasses[self._glasses]), PIXELS),

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from agetrans.evaluation.intervals import Estimate
 from agetrans.evaluation.protocol import AGE_JUDGE, Figure
 from agetrans.evaluation.table import COLUMNS, SENTENCES, number
-from agetrans.evaluation.verification import FALSE_ACCEPTS, Threshold
+from agetrans.evaluation.verification import FALSE_ACCEPTS
 
 _CELL = 112
 _COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7b2d8b", "#b08900")
@@ -50,7 +51,7 @@ def report(
     facts: Mapping[str, str],
     methods: Sequence[Judged],
     sources: Sequence[np.ndarray],
-    thresholds: Sequence[Threshold],
+    thresholds: Sequence[Estimate],
     groups: Sequence[str],
 ) -> str:
     """The HTML of a report.
@@ -156,12 +157,12 @@ def _further_judges(method: Judged, groups: Sequence[str]) -> str:
     )
 
 
-def _thresholds(thresholds: Sequence[Threshold], groups: Sequence[str]) -> str:
+def _thresholds(thresholds: Sequence[Estimate], groups: Sequence[str]) -> str:
     head = "".join(f"<th>{group}</th>" for group in groups)
     rows = [
         ("similarity", [f"{t.value:.3f}" for t in thresholds]),
         ("95 % interval", [f"{t.low:.3f} to {t.high:.3f}" for t in thresholds]),
-        ("impostor pairs", [str(t.pairs) for t in thresholds]),
+        ("impostor pairs", [str(t.count) for t in thresholds]),
     ]
     body = "".join(
         f"<tr><td>{name}</td>{''.join(f'<td>{value}</td>' for value in values)}</tr>" for name, values in rows

@@ -7,30 +7,13 @@ a recogniser that finds all small children alike cannot pass an output for being
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from agetrans.evaluation.intervals import Estimate
 
 FALSE_ACCEPTS = 0.01
 """Share of impostor pairs above a threshold."""
 _RESAMPLES = 200
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A similarity above which two pictures count as the same person.
-
-    Attributes:
-        value: the similarity, a dot product of unit vectors.
-        low: lower end of its 95 % interval, from people drawn anew.
-        high: upper end.
-        pairs: impostor pairs that it was set with.
-    """
-
-    value: float
-    low: float
-    high: float
-    pairs: int
 
 
 def impostor_similarities(sources: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -40,14 +23,17 @@ def impostor_similarities(sources: np.ndarray, others: np.ndarray) -> np.ndarray
     return np.where(same_picture, np.nan, similarities)
 
 
-def calibrate(impostors: np.ndarray, seed: int = 0, false_accepts: float = FALSE_ACCEPTS) -> Threshold:
-    """The threshold of an age gap.
+def calibrate(impostors: np.ndarray, seed: int = 0, false_accepts: float = FALSE_ACCEPTS) -> Estimate:
+    """The threshold of an age gap: the similarity above which two pictures count as one person.
 
     Args:
         impostors: `(N, M)` from `impostor_similarities`.
         seed: of the interval's resampling. Sources and others are drawn anew, both with replacement: pairs that share
             a person are not independent.
         false_accepts: share of impostor pairs that may exceed it.
+
+    Returns:
+        The threshold; its `count` is the number of pairs.
 
     Raises:
         ValueError: fewer than `1 / false_accepts` pairs, too few to say what that share exceeds.
@@ -61,13 +47,11 @@ def calibrate(impostors: np.ndarray, seed: int = 0, false_accepts: float = FALSE
     random = np.random.default_rng(seed)
     n, m = impostors.shape
     drawn = [
-        np.nanquantile(
-            impostors[random.integers(n, size=n)][:, random.integers(m, size=m)], 1 - false_accepts
-        )
+        _quantile(impostors[random.integers(n, size=n)][:, random.integers(m, size=m)], 1 - false_accepts)
         for _ in range(_RESAMPLES)
     ]
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return Threshold(float(np.nanquantile(impostors, 1 - false_accepts)), float(low), float(high), pairs)
+    return Estimate(_quantile(impostors, 1 - false_accepts), float(low), float(high), pairs)
 
 
 def own_thresholds(impostors: np.ndarray, false_accepts: float = FALSE_ACCEPTS) -> np.ndarray:

@@ -39,7 +39,7 @@ def test_a_threshold_is_the_quantile_of_the_pairs_and_says_how_many() -> None:
     impostors[0, 0] = np.nan
     threshold = calibrate(impostors)
     finite = np.sort(impostors[np.isfinite(impostors)])
-    assert threshold.pairs == 1999
+    assert threshold.count == 1999
     assert (finite > threshold.value).mean() == pytest.approx(0.01, abs=6e-4)
     assert threshold.low < threshold.value < threshold.high
     assert threshold == calibrate(impostors)
