@@ -30,6 +30,7 @@ class FaceBatches:
         between_groups: Whether labels and targets may lie between two groups, as AgeTrans takes them, or are pure.
         noise_sides: Side of each noise map that is wanted.
         picture_noise: Whether a noise picture is wanted, for the path length penalty.
+        share: Which of how many equal shares of a batch is made: a worker reads its own pictures alone.
     """
 
     shards: Shards
@@ -40,6 +41,7 @@ class FaceBatches:
     between_groups: bool = True
     noise_sides: tuple[int, ...] = ()
     picture_noise: bool = False
+    share: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
         if self.batch % self.parts:
@@ -48,7 +50,8 @@ class FaceBatches:
         members = [np.flatnonzero(groups == group) for group in range(self.age_groups.count)]
         object.__setattr__(self, "_members", members)
         order = np.concatenate([np.arange(part, self.batch, self.parts) for part in range(self.parts)])
-        object.__setattr__(self, "_order", order)
+        worker, workers = self.share
+        object.__setattr__(self, "_order", np.split(order, workers)[worker])
 
     def draw(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """What a batch shows and asks for, before it is put in order.

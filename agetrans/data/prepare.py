@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 
+from agetrans.data.files import write_text
 from agetrans.data.framed import frame
 from agetrans.data.labelled import DataError, Photograph
 from agetrans.data.shards import encode_face
@@ -176,10 +177,3 @@ def write_unused(shards: Sequence[Shard], unread: Sequence[tuple[str, str]], out
         csv.writer(file).writerows([("file", "reason"), *rows])
     os.replace(temporary, out / UNUSED_FILE)
     return len(rows)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a small text file atomically."""
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

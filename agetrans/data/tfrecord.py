@@ -68,13 +68,15 @@ def encode_example(features: dict[str, Value]) -> bytes:
     for name, value in sorted(features.items()):
         kind = _KINDS[type(value)]
         if isinstance(value, bytes):
-            items = _field(1, value)
+            items = message_bytes(1, value)
         elif isinstance(value, float):
-            items = _field(1, struct.pack("<f", value))
+            items = message_bytes(1, struct.pack("<f", value))
         else:
-            items = _field(1, _varint(value & (1 << 64) - 1))
-        entries += _field(1, _field(1, name.encode()) + _field(2, _field(kind, items)))
-    return _field(1, entries)
+            items = message_bytes(1, _varint(value & (1 << 64) - 1))
+        entries += message_bytes(
+            1, message_bytes(1, name.encode()) + message_bytes(2, message_bytes(kind, items))
+        )
+    return message_bytes(1, entries)
 
 
 def decode_example(data: bytes) -> dict[str, Value]:
@@ -146,8 +148,14 @@ def _varint(number: int) -> bytes:
     return bytes((*result, number))
 
 
-def _field(number: int, content: bytes) -> bytes:
+def message_bytes(number: int, content: bytes) -> bytes:
+    """A field of a protocol buffer that holds bytes, text or another message."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def message_varint(number: int, value: int) -> bytes:
+    """A field of a protocol buffer that holds a whole number from 0."""
+    return _varint(number << 3) + _varint(value)
 
 
 def _masked_crc(data: bytes) -> int:

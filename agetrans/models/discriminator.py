@@ -11,7 +11,7 @@ from keras import ops
 from stylegan2_ops import EqualizedConv2D, EqualizedDense, haar_down, minibatch_stddev
 
 LEVELS = (32, 16, 8, 4)
-"""Sides in pixels of the features that are judged."""
+"""Sides in pixels of the features that there are; by default all are judged."""
 WIDTHS = {64: 48, 32: 96, 16: 128, 8: 192, 4: 192}
 """Channels at each side."""
 
@@ -26,19 +26,28 @@ class Discriminator(keras.Model):
     Args:
         size: Side of the pictures, a power of two from 64.
         groups: Number of age groups.
+        levels: Sides of the features that are judged, some of 32, 16, 8 and 4, falling.
 
     Call arguments:
         image: `(B, size, size, 3)` in [-1, 1].
         label: `(B, groups)`, rows sum to 1.
 
     Returns:
-        The pair: scores `(B, 32 * 32 + 16 * 16 + 8 * 8 + 4 * 4)` and logits over groups `(B, groups)`, float32.
+        The pair: scores `(B, sum of the levels' squares)` and logits over groups `(B, groups)`, float32.
+
+    Raises:
+        ValueError: If the size or the levels are none of these.
     """
 
-    def __init__(self, size: int = 256, groups: int = 10, **kwargs: Any) -> None:
+    def __init__(
+        self, size: int = 256, groups: int = 10, levels: tuple[int, ...] = LEVELS, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if size < 64 or size & (size - 1):
             raise ValueError(f"The size must be a power of two from 64. Received: size={size}")
+        self.levels = tuple(levels)
+        if not self.levels or self.levels != tuple(side for side in LEVELS if side in self.levels):
+            raise ValueError(f"The levels must be some of {LEVELS}, falling. Received: levels={levels}")
         self.size, self.groups = size, groups
         policy = {"dtype": self.dtype_policy}
         self.halvings = int(math.log2(size // 64))
@@ -53,9 +62,10 @@ class Discriminator(keras.Model):
             EqualizedConv2D(WIDTHS[side], 3, activation="scaled_leaky_relu", name=f"conv{side}", **policy)
             for side in LEVELS
         ]
-        self.scores = [EqualizedConv2D(1, 1, name=f"score{side}", **policy) for side in LEVELS]
+        self.scores = [EqualizedConv2D(1, 1, name=f"score{side}", **policy) for side in self.levels]
         self.embeddings = [
-            EqualizedDense(WIDTHS[side], use_bias=False, name=f"embedding{side}", **policy) for side in LEVELS
+            EqualizedDense(WIDTHS[side], use_bias=False, name=f"embedding{side}", **policy)
+            for side in self.levels
         ]
         self.classify = EqualizedDense(groups, name="classify", **policy)
         self.build()
@@ -67,13 +77,14 @@ class Discriminator(keras.Model):
             self.downs[i].build((None, 2 * side, 2 * side, width))
             width = WIDTHS[side]
             self.convs[i].build((None, side, side, width + (side == LEVELS[-1])))
-            self.scores[i].build((None, side, side, width))
-            self.embeddings[i].build((None, self.groups))
+        for side, score, embedding in zip(self.levels, self.scores, self.embeddings, strict=True):
+            score.build((None, side, side, WIDTHS[side]))
+            embedding.build((None, self.groups))
         self.classify.build((None, width))
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "groups": self.groups}
+        return {**super().get_config(), "size": self.size, "groups": self.groups, "levels": self.levels}
 
     def call(self, image: Any, label: Any) -> tuple[Any, Any]:
         x = ops.cast(image, self.compute_dtype)
@@ -84,8 +95,12 @@ class Discriminator(keras.Model):
         for i, side in enumerate(LEVELS):
             x = self.downs[i](x)
             x = self.convs[i](minibatch_stddev(x) if side == LEVELS[-1] else x)
-            embedding = self.embeddings[i](ops.cast(label, x.dtype))[:, None, None, :]
+            if side not in self.levels:
+                continue
+            level = self.levels.index(side)
+            embedding = self.embeddings[level](ops.cast(label, x.dtype))[:, None, None, :]
             projection = ops.sum(x * embedding, axis=-1, keepdims=True) / math.sqrt(x.shape[-1])
-            scores.append(ops.reshape(ops.cast(self.scores[i](x) + projection, "float32"), (-1, side * side)))
+            score = ops.cast(self.scores[level](x) + projection, "float32")
+            scores.append(ops.reshape(score, (-1, side * side)))
         logits = self.classify(ops.mean(x, axis=(1, 2)))
         return ops.concatenate(scores, axis=-1), ops.cast(logits, "float32")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,37 +13,9 @@ from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator
 from agetrans.models.agetrans import AgeTrans
 from agetrans.models.discriminator import Discriminator
-from agetrans.training.autodiff import input_gradient, value_and_gradients
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Weight of each term of the generator's loss, and of the discriminator's R1 penalty.
-
-    Attributes:
-        pixel: Of the absolute difference from the target, and of photographs that should stay from themselves.
-        gradient: Of the absolute difference of slopes.
-        adversarial: Of the logistic loss on the discriminator's scores.
-        age_class: Of the discriminator's age classifier on what the generator makes.
-        critic_age: Of the age that the critic reads in it.
-        critic_features: Of the absolute difference of the critic's features from those of the target.
-        displacement: Of the absolute difference of the flow from the movement of the landmarks.
-        mask: Of the cross-entropy of the mask and the head.
-        own_age: Of the age that the generator's own head reads in its input.
-        r1: Of the R1 penalty (gamma).
-    """
-
-    pixel: float = 4.0
-    gradient: float = 6.0
-    adversarial: float = 0.3
-    age_class: float = 0.05
-    critic_age: float = 0.05
-    critic_features: float = 0.5
-    displacement: float = 60.0
-    mask: float = 0.2
-    own_age: float = 0.02
-    r1: float = 1.0
-
+from agetrans.training.autodiff import apply_mean, input_gradient, mean_gradients, value_and_gradients
+from agetrans.training.trainer import Trainer, resized, to_floats
+from agetrans.training.weights import Weights
 
 R1_INTERVAL = 16
 """The R1 penalty is taken every so many steps, times that number (lazy regularisation, StyleGAN2)."""
@@ -61,7 +32,7 @@ CRITIC_SIZE = 256
 """Side of the pictures that the critic takes."""
 
 
-class ReAging(keras.Model):
+class ReAging(Trainer):
     """Generator, discriminator and a frozen age critic, trained together.
 
     A batch is a dict of S synthetic pairs and P photographs, RGB, of any side C that the generator's size and the
@@ -81,7 +52,7 @@ class ReAging(keras.Model):
         output_size: Side at which pictures are compared, a power of two from 64 to 256: the core size, or half of it
             for the first phase, which leaves the generator's finest details untrained and makes every loss four times
             as cheap.
-        weights: Weights of the losses.
+        weights: Weights of the losses; without them the defaults.
         ema_half_life: Half-life of the averaged generator, in steps.
         dtype: Policy of the discriminator.
     """
@@ -93,7 +64,7 @@ class ReAging(keras.Model):
         age_groups: AgeGroups,
         critic_centres: np.ndarray,
         output_size: int = 256,
-        weights: Weights = Weights(),
+        weights: Weights | None = None,
         ema_half_life: float = 100.0,
         dtype: str | None = None,
     ) -> None:
@@ -110,16 +81,9 @@ class ReAging(keras.Model):
         self.centres = np.array(age_groups.centres, np.float32)
         self.critic_centres = np.asarray(critic_centres, np.float32)
         self.output_size = output_size
-        self.terms = weights
-        self.decay = float(0.5 ** (1 / ema_half_life))
-        self.average = [
-            self.add_weight(shape=v.shape, dtype="float32", trainable=False, name=f"average{i}")
-            for i, v in enumerate(generator.trainable_variables)
-        ]
-        self.restart_average()
-        self.steps = self.add_weight(
-            shape=(), dtype="int32", initializer="zeros", trainable=False, name="steps"
-        )
+        self.terms = weights or Weights()
+        self.phases = {"generator": 1, "discriminator": 1, "r1": R1_INTERVAL}
+        self._track(float(0.5 ** (1 / ema_half_life)))
         self.built = True
 
     def compile(self, learning_rate: Any = 4e-3, discriminator_rate: float = 2e-3) -> None:
@@ -140,11 +104,6 @@ class ReAging(keras.Model):
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
-    def restart_average(self) -> None:
-        """Sets the averaged generator to the generator as it is."""
-        for average, variable in zip(self.average, self.generator.trainable_variables, strict=True):
-            average.assign(variable)
-
     def labels(self, years: Any) -> Any:
         """`AgeGroups.soft_label` on tensors: labels `(B, groups)` of ages `(B,)`."""
         years = ops.expand_dims(ops.cast(years, "float32"), -1)
@@ -156,7 +115,7 @@ class ReAging(keras.Model):
 
     def shrink(self, picture: Any) -> Any:
         """A picture or a change at the output size, averaged."""
-        return _pool(picture, self.output_size)
+        return resized(picture, self.output_size)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step of the generator, the discriminator and the averaged generator.
@@ -170,18 +129,14 @@ class ReAging(keras.Model):
         """
         batch = data if isinstance(data, dict) else data[0]
         pairs = ops.shape(batch["source"])[0]
-        image = _to_floats(ops.concatenate([batch["source"], batch["photo"]], axis=0))
+        image = to_floats(ops.concatenate([batch["source"], batch["photo"]], axis=0))
         label = self.labels(ops.concatenate([batch["years"], batch["photo_target"]], axis=0))
-        target = self.shrink(_to_floats(batch["target"]))
+        target = self.shrink(to_floats(batch["target"]))
 
-        variables = self.generator.trainable_variables
-        (_, result, logs), gradients = value_and_gradients(
-            lambda: self._generator_loss(batch, image, label, target), variables
+        ((_, result, logs),), gradients = mean_gradients(
+            lambda _: self._generator_loss(batch, image, label, target), 1, self.generator.trainable_variables
         )
-        gradients = [ops.zeros_like(v) if g is None else g for g, v in zip(gradients, variables, strict=True)]
-        self.optimizer.apply(gradients, variables)
-        for average, variable in zip(self.average, variables, strict=True):
-            average.assign(self.decay * average + (1 - self.decay) * ops.cast(variable, "float32"))
+        self.improve_generator(gradients)
 
         if self.terms.adversarial:
             real = ops.concatenate([target, self.shrink(image)[pairs:]], axis=0)
@@ -192,10 +147,6 @@ class ReAging(keras.Model):
         self.steps.assign_add(1)
         return {name: ops.stop_gradient(value) for name, value in logs.items()}
 
-    def averaged(self) -> list[np.ndarray]:
-        """The averaged generator: its trainable variables, in their order."""
-        return [ops.convert_to_numpy(average) for average in self.average]
-
     def _generator_loss(
         self, batch: dict[str, Any], image: Any, label: Any, target: Any
     ) -> tuple[Any, Any, dict[str, Any]]:
@@ -204,7 +155,7 @@ class ReAging(keras.Model):
         known = ops.concatenate([batch["source_years"], batch["photo_years"]], axis=0)
         small = self.shrink(image)
 
-        core = _pool(image, self.generator.size)
+        core = resized(image, self.generator.size)
         codes, (own_years, own_groups) = self.generator.encode_and_read_age(core)
         change = self.shrink(self.generator.decode(codes, label))
         result = self.generator.compose(small, change)
@@ -236,8 +187,8 @@ class ReAging(keras.Model):
 
     def _critic_terms(self, result: Any, target: Any, label: Any) -> dict[str, Any]:
         """What the critic says: of all results, their age; of those with a target, how far their features are."""
-        reading = self.critic(self._enlarge(result), training=False)
-        wanted = self.critic(self._enlarge(target), training=False)
+        reading = self.critic(resized(result, CRITIC_SIZE), training=False)
+        wanted = self.critic(resized(target, CRITIC_SIZE), training=False)
         years = ops.matmul(label, self.critic_centres[:, None])[:, 0]
         pairs = ops.shape(target)[0]
         return {
@@ -247,11 +198,6 @@ class ReAging(keras.Model):
                 for a, b in zip(reading["features"][:2], wanted["features"][:2], strict=True)
             ),
         }
-
-    def _enlarge(self, picture: Any) -> Any:
-        """An output-size picture at the critic's size: each pixel becomes a square."""
-        factor = CRITIC_SIZE // self.output_size
-        return picture if factor == 1 else ops.repeat(ops.repeat(picture, factor, axis=1), factor, axis=2)
 
     def _improve_discriminator(self, real: Any, real_label: Any, fake: Any, label: Any) -> tuple[Any, Any]:
         """One step of the discriminator; returns its loss, and the R1 penalty as `train_step` does."""
@@ -264,9 +210,9 @@ class ReAging(keras.Model):
             return loss, r1, *gradients
 
         loss, r1, *gradients = ops.cond(
-            ops.equal(self.steps % R1_INTERVAL, 0), lambda: differentiate(True), lambda: differentiate(False)
+            self.due("r1"), lambda: differentiate(True), lambda: differentiate(False)
         )
-        self.discriminator_optimizer.apply(gradients, variables)
+        apply_mean(self.discriminator_optimizer, gradients, variables)
         return loss, r1
 
     def _discriminator_loss(
@@ -281,14 +227,3 @@ class ReAging(keras.Model):
         gradient = input_gradient(lambda x: ops.mean(self.discriminator(x, real_label)[0], axis=-1), real)
         r1 = R1_INTERVAL * losses.r1_penalty(gradient)
         return loss + self.terms.r1 * r1, r1
-
-
-def _to_floats(picture: Any) -> Any:
-    """uint8 to [-1, 1]."""
-    return ops.cast(picture, "float32") / 127.5 - 1.0
-
-
-def _pool(picture: Any, size: int) -> Any:
-    """A picture `(B, S, S, C)` averaged down to a size that divides S."""
-    factor = picture.shape[1] // size
-    return picture if factor == 1 else ops.average_pool(picture, factor, data_format="channels_last")

@@ -12,9 +12,9 @@ import pytest
 from keras import ops
 
 from agetrans.models.agetrans import AgeTrans
-from agetrans.training import run
 from agetrans.training.autodiff import input_gradient
 from agetrans.training.reaging import HEAD_WEIGHT, R1_INTERVAL, REAL_GROUP_WEIGHT, STAYING_WEIGHT, ReAging
+from agetrans.training.record import Record
 from tests.models import agetrans_reference as reference
 from tests.models.agetrans_reference import numbers
 from tests.training.steps import (
@@ -229,8 +229,9 @@ class People:
     people = (0, 1, 2)
     looks = 0
 
-    def reload(self) -> None:
+    def facts(self) -> dict[str, float]:
         self.looks += 1
+        return {"people": len(self.people)}
 
 
 class Recorder(keras.callbacks.Callback):
@@ -254,7 +255,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[ReAging, Recorder,
     trainer.fit(
         ((make_batch(seed),) for seed in range(99)),
         steps_per_epoch=2,
-        callbacks=[recorder, run.Checkpoints(folder, minutes=1e6, families=people)],
+        callbacks=[recorder, Record(folder, 4, 2, minutes=1e6, facts=people.facts, say=lambda line: None)],
         verbose=0,
     )
     return trainer, recorder, people, folder
@@ -272,6 +273,7 @@ def test_an_epoch_adds_a_line_of_means_to_the_log(fitted: tuple[ReAging, Recorde
 def test_the_average_is_what_a_run_publishes(fitted: tuple[ReAging, Recorder, People, Path]) -> None:
     trainer, _, _, folder = fitted
     assert {path.name for path in folder.iterdir()} == {
+        "events",
         "generator.weights.h5",
         "log.jsonl",
         "state.weights.h5",

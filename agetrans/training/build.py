@@ -1,0 +1,233 @@
+"""From settings to a trainer and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from agetrans.data.batches import Families, batches
+from agetrans.data.facebatches import FaceBatches
+from agetrans.data.labelled import DataError, parse_groups
+from agetrans.data.prefetch import prefetch
+from agetrans.data.shards import Shards
+from agetrans.models.agetrans import AgeTrans
+from agetrans.models.agetransgan import AgeTransGAN
+from agetrans.models.generator import Generator
+from agetrans.snapshot import load_snapshot
+from agetrans.training.photographs import PhotographTrainer
+from agetrans.training.reaging import ReAging
+from agetrans.training.ruler import Ruler, load_estimator, reader
+from agetrans.training.settings import Settings
+from agetrans.training.trainer import Trainer
+
+NO_NOISE = "agetrans"
+"""The model that trains without noise."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a run's data and frozen networks come from.
+
+    Attributes:
+        shards: Prepared photographs, for training on photographs.
+        families: Folder of family shards, and
+        photos: framed photographs (`.npz`), for training on families.
+        critic: Weights of the age critic, where a term needs one.
+        recogniser: Keras model of faces to embeddings, where a term needs one.
+    """
+
+    shards: Shards | None = None
+    families: Path | None = None
+    photos: Path | None = None
+    critic: Path | None = None
+    recogniser: Path | None = None
+
+
+def build_generator(settings: Settings) -> Generator:
+    """A fresh generator.
+
+    Raises:
+        DataError: It cannot be built in that size.
+    """
+    groups = parse_groups(settings.group).count
+    try:
+        if settings.model == "agetransgan":
+            return AgeTransGAN(settings.size, groups, base_width=settings.width, dtype=settings.policy)
+        return AgeTrans(settings.size, groups, settings.width, dtype=settings.policy)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
+def start_generator(generator: Generator, start: str | None) -> int:
+    """Gives a generator its first weights; returns how many of its variables came from `start`.
+
+    A generator trained at another size starts this one: variables of the same place and shape are taken, what only
+    this size has stays fresh.
+
+    Args:
+        generator: Fresh.
+        start: A run's folder, a weights file of the same architecture, a snapshot, or None.
+
+    Raises:
+        DataError: Nothing of it fits.
+    """
+    if start is None:
+        if isinstance(generator, AgeTrans):
+            generator.reset_change()
+        return 0
+    path = Path(start)
+    if path.is_dir() and (path / "generator.weights.h5").exists():
+        path = path / "generator.weights.h5"
+    if path.suffix == ".h5":
+        source: dict[str, np.ndarray] = _variables_of_run(path)
+    else:
+        loaded = load_snapshot(start).generator
+        source = {_place(v.path): keras.ops.convert_to_numpy(v) for v in loaded.trainable_variables}
+    taken = 0
+    for variable in generator.trainable_variables:
+        value = source.get(_place(variable.path))
+        if value is not None and value.shape == tuple(variable.shape):
+            variable.assign(value)
+            taken += 1
+    if not taken:
+        raise DataError(f"--start: nothing in {start} fits this generator.")
+    return taken
+
+
+def _variables_of_run(path: Path) -> dict[str, np.ndarray]:
+    record = path.parent / "settings.json"
+    if not record.exists():
+        record = path.parent.parent / "settings.json"  # a snapshot lies one folder deeper
+    if not record.exists():
+        raise DataError(f"--start: beside {path} there is no settings.json that says what it is.")
+    source = build_generator(Settings.from_json(record.read_text(encoding="utf-8")))
+    source.load_weights(path)
+    return {_place(v.path): keras.ops.convert_to_numpy(v) for v in source.trainable_variables}
+
+
+def _place(path: str) -> str:
+    """A variable's path below its generator."""
+    return path.partition("/")[2]
+
+
+def build_trainer(settings: Settings, sources: Sources, steps: int) -> tuple[Trainer, Ruler | None]:
+    """A compiled trainer, and where it trains on families the ruler that reads their ages.
+
+    Args:
+        settings: Of the run.
+        sources: Of the run.
+        steps: Length of the run, for the schedule of families' training.
+
+    Raises:
+        DataError: A term needs a network that is not given.
+    """
+    generator = build_generator(settings)
+    critic = load_estimator(sources.critic, settings.policy) if sources.critic else None
+    age_groups = parse_groups(settings.group)
+    if settings.pairs:
+        return _families_trainer(settings, sources, generator, critic, steps)
+    assert sources.shards is not None
+    recogniser = keras.models.load_model(sources.recogniser) if sources.recogniser else None
+    decay = 0.5 ** (settings.batch / (1000 * settings.ema_kimg))
+    try:
+        trainer = PhotographTrainer(
+            generator,
+            age_groups,
+            sources.shards.size,
+            settings.terms,
+            decay,
+            settings.accumulate,
+            settings.levels,
+            critic,
+            recogniser=recogniser,
+            dtype=settings.policy,
+        )
+    except ValueError as error:
+        raise DataError(f"{error} Name it with --critic or --recogniser, or set the loss to 0.") from error
+    trainer.compile(
+        settings.learning_rate, settings.discriminator_rate, settings.beta_1, settings.jit_compile
+    )
+    return trainer, None
+
+
+def _families_trainer(
+    settings: Settings, sources: Sources, generator: Generator, critic: Any, steps: int
+) -> tuple[Trainer, Ruler]:
+    photos, age_groups = _photos(sources), parse_groups(settings.group)
+    ruler = Ruler(reader(critic), photos["pictures"], photos["age"], age_groups)
+    centres = ruler.to_readings(np.array(age_groups.centres))
+    half_life = 1000 * settings.ema_kimg / settings.batch
+    trainer = ReAging(
+        generator,
+        critic,
+        age_groups,
+        centres,
+        settings.output_size,
+        settings.family_terms,
+        half_life,
+        dtype=settings.policy,
+    )
+    trainer.compile(
+        keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.1),
+        settings.discriminator_rate,
+    )
+    return trainer, ruler
+
+
+def _photos(sources: Sources) -> dict[str, np.ndarray]:
+    assert sources.photos is not None
+    with np.load(sources.photos) as file:
+        return {name: file[name] for name in ("pictures", "age")}
+
+
+def photograph_batches(
+    settings: Settings, shards: Shards, generator: Generator, seed: int, parts: int, share: tuple[int, int]
+) -> FaceBatches:
+    """The batches of a run on photographs."""
+    return FaceBatches(
+        shards,
+        parse_groups(settings.group),
+        settings.batch,
+        seed,
+        parts,
+        between_groups=settings.model == NO_NOISE,
+        noise_sides=() if settings.model == NO_NOISE else generator.noise_sides,
+        picture_noise=bool(settings.terms.path_length),
+        share=share,
+    )
+
+
+def family_batches(
+    settings: Settings, sources: Sources, ruler: Ruler, first: int, seed: int
+) -> tuple[Iterator[dict[str, np.ndarray]], Families]:
+    """The batches of a run on families, and the families.
+
+    Raises:
+        DataError: There is no usable family.
+    """
+    assert sources.families is not None
+    families = Families(sources.families, ruler)
+    if not families.people:
+        raise DataError(f"--families: there is no usable family in {sources.families}.")
+    photos = _photos(sources)
+    stream = batches(
+        families,
+        photos["pictures"],
+        photos["age"],
+        parse_groups(settings.group),
+        pairs=settings.pairs,
+        photographs=settings.batch - settings.pairs,
+        first=first,
+        seed=seed,
+    )
+    return stream, families
+
+
+def face_stream(made: FaceBatches, first: int) -> Iterator[dict[str, np.ndarray]]:
+    """Endless batches of photographs from batch number `first`."""
+    return prefetch(made.make, first, threads=2)

@@ -1,0 +1,184 @@
+"""`python train.py`: flags to a run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from agetrans.cli.console import CommandError, SentenceParser, in_sentences, shown
+from agetrans.data.labelled import DataError, check_groups, describe_groups, parse_groups
+from agetrans.training.settings import Settings, load_preset, presets, term_names
+from agetrans.training.weights import Terms
+
+DEFAULT_PRESET = "cpu"
+SETTING_FLAGS = {
+    "model": ("agetrans or agetransgan", str),
+    "size": ("side of the generator's pictures in pixels", int),
+    "width": ("channels of AgeTrans' finest level, or AgeTransGAN's base width", int),
+    "group": ("age groups: 10, 4, or lower bounds in years such as 15,30,40,50", str),
+    "batch": ("photographs a step, over all devices", int),
+    "accumulate": ("parts of a device's batch that go one after the other, to save memory", int),
+    "kimg": ("length of the run in thousands of photographs", float),
+    "learning_rate": ("of the generator", float),
+    "discriminator_rate": ("of the discriminator", float),
+    "ema_kimg": ("half-life of the averaged generator, in thousands of photographs", float),
+    "policy": ("float32 or mixed_bfloat16", str),
+    "tick_kimg": ("thousands of photographs between two lines of the log", float),
+    "sheet_kimg": ("thousands of photographs between two contact sheets", float),
+    "checkpoint_minutes": ("minutes between two checkpoints", float),
+}
+"""Settings that a flag may change, each with its help and type."""
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Flags of `train.py`; `argv[0]` is the program."""
+    parser = SentenceParser(
+        prog="train.py",
+        description="Trains a generator. Run the same command again to go on with a run that was cut off.",
+        epilog=f"presets: {', '.join(presets())}; each is a documented Python file in agetrans/training/presets",
+    )
+    add = parser.add_argument
+    add(
+        "--preset",
+        default=DEFAULT_PRESET,
+        metavar="NAME",
+        help=f"a preset or a file (default: {DEFAULT_PRESET})",
+    )
+    add("--data", type=Path, default=Path("data/prepared"), metavar="DIR", help="shards of agetrans prepare")
+    add("--families", type=Path, metavar="DIR", help="family shards, for the presets of families")
+    add("--photos", type=Path, metavar="FILE", help="framed photographs (.npz), for the presets of families")
+    add("--critic", type=Path, metavar="FILE", help="weights of the age critic, where a loss needs one")
+    add(
+        "--recogniser",
+        type=Path,
+        metavar="FILE",
+        help="Keras model of faces to embeddings, for --recogniser_loss",
+    )
+    add("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/PRESET_GROUP)")
+    add("--start", metavar="RUN", help="a run, of any size, or a snapshot whose generator starts this one")
+    add("--seed", type=int, default=0, metavar="N", help="of weights and data (default: 0)")
+    add("--devices", type=int, metavar="N", help="devices to train on (default: all GPUs)")
+    add("--dry_run", action="store_true", help="only say what would run: data, sizes, memory, time")
+    add(
+        "--levels",
+        type=_levels,
+        metavar="32,16,8,4",
+        help="sides of the features that the discriminator judges",
+    )
+    add("--jit_compile", action="store_true", default=None, help="compile the step with XLA; slower on CPUs")
+    for name, (text, kind) in SETTING_FLAGS.items():
+        add(f"--{name}", type=kind, metavar=kind.__name__.upper(), help=text)
+    losses = parser.add_argument_group("losses (0 switches one off)")
+    for name in term_names():
+        if name == "least_squares":
+            losses.add_argument("--least_squares", action="store_true", default=None, help="LSGAN's game")
+        else:
+            losses.add_argument(f"--{name}_loss", type=float, metavar="WEIGHT")
+    return parser.parse_args(argv[1:])
+
+
+def _levels(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def resolve(flags: argparse.Namespace) -> tuple[Settings, str]:
+    """The preset's settings with the flags' changes, and the preset's docstring.
+
+    Raises:
+        DataError: A setting cannot be.
+    """
+    settings, text = load_preset(flags.preset)
+    names = (*SETTING_FLAGS, "levels", "jit_compile")
+    changes = {name: getattr(flags, name) for name in names if getattr(flags, name) is not None}
+    terms: dict[str, Any] = {}
+    for item in fields(Terms):
+        value = getattr(flags, item.name if item.name == "least_squares" else f"{item.name}_loss")
+        if value is not None:
+            terms[item.name] = value
+    settings = replace(settings, **changes, terms=replace(settings.terms, **terms))
+    if settings.model not in ("agetrans", "agetransgan"):
+        raise DataError(f"--model: there is agetrans and agetransgan, not {settings.model}.")
+    if settings.policy not in ("float32", "mixed_bfloat16"):
+        raise DataError(f"--policy: there is float32 and mixed_bfloat16, not {settings.policy}.")
+    for name in ("size", "width", "batch", "accumulate", "kimg", "tick_kimg", "ema_kimg"):
+        if getattr(settings, name) <= 0:
+            raise DataError(f"--{name} must be more than 0.")
+    parse_groups(settings.group)
+    return settings, text
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Does what the flags say; returns the exit status."""
+    try:
+        return _run(flags)
+    except DataError as error:
+        raise CommandError(str(error)) from error
+
+
+def _run(flags: argparse.Namespace) -> int:
+    settings, text = resolve(flags)
+    shards = None if settings.pairs else _photographs(flags, settings)
+    for name in ("families", "photos", "critic") if settings.pairs else ():
+        if getattr(flags, name) is None:
+            raise CommandError(f"The preset {flags.preset} needs --{name}.")
+    for name in ("families", "photos", "critic", "recogniser"):
+        path = getattr(flags, name)
+        if path is not None and not path.exists():
+            raise CommandError(f"--{name}: there is no {path}.")
+    out = flags.out or Path("runs") / f"{Path(flags.preset).stem}_{settings.group.replace(',', '-')}"
+    _check_folder(out, settings)
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from agetrans.startup import start_keras
+    from agetrans.training.distribution import split_cpu, worker_of
+
+    worker_of(os.environ.get("TF_CONFIG", ""))
+    if (flags.devices or 1) > 1 and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        split_cpu(flags.devices)
+    start_keras()
+    from agetrans.training import session
+    from agetrans.training.build import Sources
+
+    sources = Sources(shards, flags.families, flags.photos, flags.critic, flags.recogniser)
+    if flags.dry_run:
+        return session.rehearse(settings, sources, flags.devices, text)
+    return session.train(settings, sources, out, flags.start, flags.seed, flags.devices)
+
+
+def _photographs(flags: argparse.Namespace, settings: Settings) -> Any:
+    from agetrans.data.shards import Shards
+
+    shards = Shards(flags.data)
+    age_groups = parse_groups(settings.group)
+    years = shards.years.tolist()
+    print(f"{len(years):,} faces of {shards.size} pixels in {shown(flags.data)}")
+    print("\n".join(describe_groups(years, age_groups)))
+    for sentence in check_groups(years, age_groups):
+        print(f"Careful: {sentence}", file=sys.stderr)
+    if settings.model == "agetransgan" and shards.size != settings.size:
+        raise CommandError(
+            f"AgeTransGAN of {settings.size} pixels needs faces of that size, not of {shards.size}: "
+            f"prepare them with --size {settings.size}, or train with --size {shards.size}."
+        )
+    return shards
+
+
+def _check_folder(out: Path, settings: Settings) -> None:
+    record = out / "settings.json"
+    if out.exists() and not out.is_dir():
+        raise CommandError(f"--out must be a folder, and {out} is a file.")
+    if record.exists():
+        different = settings.differences(Settings.from_json(record.read_text(encoding="utf-8")))
+        if different:
+            raise CommandError(
+                f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
+            )
+
+
+def main(flags: argparse.Namespace) -> int:
+    """What `train.py` does; failures become a sentence and an exit status."""
+    return in_sentences(run, flags)

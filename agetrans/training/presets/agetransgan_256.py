@@ -1,0 +1,29 @@
+"""AgeTransGAN on MORPH or CACD at 256 px with four groups of adults.
+
+    agetrans prepare MORPH --framing agetransgan --size 256 --format png --out data/prepared
+    python train.py --preset agetransgan_256
+
+Hardware: its authors give 1 day 12 hours (MORPH) and 4 days (CACD) on Titan RTX cards, of a number not known.
+Not run by us: `--dry_run` measures a step and says the hours. Figures to expect: those of the authors,
+docs/training.md. Loss weights and rates are those of a public derivative, because the authors have not
+published theirs.
+"""
+
+from agetrans.training.settings import Settings
+from agetrans.training.weights import Terms
+
+SETTINGS = Settings(
+    model="agetransgan",
+    size=256,
+    width=512,
+    group="0,31,41,51",
+    batch=32,
+    accumulate=1,
+    kimg=12000.0,
+    learning_rate=2e-4,
+    discriminator_rate=2e-4,
+    ema_kimg=10.0,
+    tick_kimg=4.0,
+    sheet_kimg=100.0,
+    terms=Terms(path_length=2.0),
+)

@@ -1,0 +1,19 @@
+"""AgeTrans on photographs, on a laptop.
+
+    agetrans prepare PHOTOGRAPHS --size 128 --out data/prepared
+    python train.py --group 10
+
+Hardware: two CPU cores, 4 GB of memory. Time and figures: docs/training.md, "What was measured".
+"""
+
+from agetrans.training.settings import Settings
+from agetrans.training.weights import Terms
+
+SETTINGS = Settings(
+    model="agetrans",
+    size=128,
+    width=16,
+    batch=8,
+    kimg=200.0,
+    terms=Terms(adversarial=0.5, age_class=0.5, triplet=0.0, pixel=1.0, cycle=5.0, own_age=0.02, r1=1.0),
+)

@@ -1,0 +1,21 @@
+"""AgeTrans on families of synthetic people and photographs, with critic and discriminator.
+
+    python train.py --preset families_adversarial --families DIR --photos FILE.npz --critic FILE --start RUN
+
+Hardware: two CPU cores, about 1 s a step when they are free. It starts from a run of families_supervised; what it
+reaches is in docs/training-log.md.
+"""
+
+from agetrans.training.settings import Settings
+
+SETTINGS = Settings(
+    model="agetrans",
+    size=128,
+    width=16,
+    batch=12,
+    pairs=8,
+    kimg=48.0,
+    learning_rate=4e-3,
+    ema_kimg=1.2,
+    tick_kimg=0.6,
+)

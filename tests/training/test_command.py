@@ -1,0 +1,159 @@
+"""`train.py`: flags, presets, and what it says when something is missing, before anything heavy is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agetrans.data.labelled import DataError
+from agetrans.training.command import main, parse, resolve
+from agetrans.training.settings import Settings, load_preset, presets
+from agetrans.training.weights import Terms
+from tests.training.faces import write_shards
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def settings_of(*flags: str) -> Settings:
+    return resolve(parse(["train.py", *flags]))[0]
+
+
+def test_a_flag_changes_its_setting_alone() -> None:
+    preset, _ = load_preset("cpu")
+    changed = settings_of("--batch", "16", "--cycle_loss", "0", "--levels", "16,4", "--least_squares")
+    assert (changed.batch, changed.levels) == (16, (16, 4))
+    assert (changed.terms.cycle, changed.terms.least_squares) == (0.0, True)
+    assert changed.terms.identity == preset.terms.identity
+    assert changed.differences(preset) == ["batch", "levels", "terms"]
+    assert settings_of("--kimg", "7", "--learning_rate", "0.1").differences(preset) == []
+
+
+@pytest.mark.parametrize("name", presets())
+def test_every_preset_says_how_it_is_run_and_on_what(name: str) -> None:
+    settings, text = load_preset(name)
+    assert "python train.py" in text
+    assert "Hardware:" in text
+    if name != "cpu":
+        assert f"--preset {name}" in text
+    assert Settings.from_json(settings.to_json()) == settings
+    assert settings.batch % settings.accumulate == 0
+
+
+def test_the_ablation_of_the_authors_is_flags() -> None:
+    """B/L, + L_cyc, + L_cyc + L_t, final: docs/training.md names these flags."""
+    base = settings_of(
+        "--preset", "agetransgan_256", "--cycle_loss", "0", "--triplet_loss", "0", "--identity_loss", "0"
+    )
+    assert base.terms == Terms(cycle=0.0, triplet=0.0, identity=0.0, path_length=2.0)
+    assert base.terms.reconstructs
+    assert not base.terms.reads_identity
+    margin = settings_of("--preset", "agetransgan_256", "--margin_loss", "0.1")
+    assert margin.terms.margin == 0.1
+
+
+def test_a_preset_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        '"""Mine."""\nfrom agetrans.training.settings import Settings\nSETTINGS = Settings(size=64)\n'
+    )
+    assert settings_of("--preset", str(path)).size == 64
+    path.write_text("x = 1\n")
+    with pytest.raises(DataError, match="defines no SETTINGS"):
+        load_preset(str(path))
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--preset", "nothing"), "There is no preset nothing: there are agetransgan_1024_10group"),
+        (("--model", "pix2pix"), "--model: there is agetrans and agetransgan, not pix2pix"),
+        (("--policy", "float16"), "--policy: there is float32 and mixed_bfloat16"),
+        (("--batch", "0"), "--batch must be more than 0"),
+        (("--group", "9"), "Age groups are 10, 4"),
+        (("--preset", "families_supervised"), "The preset families_supervised needs --families"),
+        (
+            ("--data", "nowhere"),
+            "There are no prepared photographs in nowhere: make them with agetrans prepare",
+        ),
+        (("--data", "SHARDS", "--group", "4"), "no photograph of the age groups 30-39, 40-49"),
+        (("--data", "SHARDS", "--group", "0,30", "--critic", "none.h5"), "--critic: there is no none.h5"),
+        (
+            ("--data", "SHARDS", "--group", "0,30", "--model", "agetransgan", "--size", "128"),
+            "AgeTransGAN of 128 pixels needs faces of that size, not of 64",
+        ),
+    ],
+)
+def test_what_is_missing_gets_a_sentence(
+    flags: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = write_shards(tmp_path / "shards")
+    argv = [str(shards) if flag == "SHARDS" else flag for flag in flags]
+    assert main(parse(["train.py", "--out", str(tmp_path / "run"), *argv])) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shards = write_shards(tmp_path / "shards")
+    flags = ("--data", str(shards), "--group", "0,30", "--out", str(tmp_path))
+    (tmp_path / "settings.json").write_text(settings_of("--group", "0,30", "--width", "3").to_json())
+    assert main(parse(["train.py", *flags])) == 2
+    assert "is a run with another width: give the same flags again" in capsys.readouterr().err
+
+
+def test_flags_are_read_without_tensorflow_and_keras() -> None:
+    code = "import sys, agetrans.training.command; print({'tensorflow', 'keras', 'torch'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
+
+
+def test_the_dry_run_says_what_would_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agetrans.training import estimate
+
+    def quick(settings: Settings, trial: Settings, *_: Any) -> estimate.Estimate:
+        assert (trial.size, trial.batch) == (64, 4)
+        return estimate.Estimate(2.0, 2**31, "a guess")
+
+    monkeypatch.setattr(estimate, "measure", quick)
+    shards = write_shards(tmp_path / "shards")
+    flags = (
+        "--data",
+        str(shards),
+        "--group",
+        "0,30",
+        "--size",
+        "64",
+        "--width",
+        "1",
+        "--batch",
+        "8",
+        "--kimg",
+        "1",
+    )
+    assert main(parse(["train.py", "--dry_run", "--out", str(tmp_path / "run"), *flags])) == 0
+    said = capsys.readouterr().out
+    for part in (
+        "8 faces of 64 pixels",
+        "  0-29 years:       4",
+        "AgeTrans on photographs, on a laptop",
+        "phases: generator, discriminator, r1 every 16 steps",
+        "8 photographs a step on 1 device",
+        "125 steps, 1 thousand photographs",
+        "memory on a device: about 2.0 GiB",
+        "time: about 2.0 s a step, 4.0 photographs a second, 0:04:10 in all (a guess)",
+    ):
+        assert part in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_cannot_be_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shards = write_shards(tmp_path / "shards")
+    flags = ("--data", str(shards), "--group", "0,30", "--accumulate", "3", "--out", str(tmp_path / "run"))
+    assert main(parse(["train.py", *flags])) == 2
+    assert "A batch of 8 cannot be cut into 3 equal parts" in capsys.readouterr().err
