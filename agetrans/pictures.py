@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
@@ -17,6 +19,7 @@ SMALLEST_SIDE = 32
 """Side in pixels below which a picture is refused: no face fits in."""
 NOTE = "Synthetic: ages were changed by AgeTrans"
 _HEIF = (".heic", ".heif")
+_HEIF_BRANDS = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc"))
 _JPEG_QUALITY, _WEBP_QUALITY, _PNG_COMPRESSION = 95, 90, 1
 
 
@@ -47,27 +50,52 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     if path.stat().st_size == 0:
         raise PictureError(f"{path} is empty.")
     if path.suffix.lower() in _HEIF:
-        _enable_heif(path)
+        _enable_heif(str(path))
+    return _read(path, str(path), LARGEST)
+
+
+def decode_picture(data: bytes, name: str, largest: int = LARGEST) -> np.ndarray:
+    """Reads the bytes of a picture file, as `read_picture` reads a file.
+
+    Args:
+        data: The file's content.
+        name: What to call it in messages.
+        largest: Pixels of the largest picture that is read.
+
+    Returns:
+        `(H, W, 3)` uint8 RGB.
+
+    Raises:
+        PictureError: It is no picture, it is cut off, or too large or too small to use.
+    """
+    if not data:
+        raise PictureError(f"{name} is empty.")
+    if data[4:12] in _HEIF_BRANDS:
+        _enable_heif(name)
+    return _read(io.BytesIO(data), name, largest)
+
+
+def _read(source: Path | BinaryIO, name: str, largest: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large pictures by its own measure; ours is LARGEST.
+            # Pillow warns of large pictures by its own measure; ours is the caller's.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                _check_size(image, path)
+            with Image.open(source) as image:
+                _check_size(image, name, largest)
                 image.load()
                 return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
         raise PictureError(
-            f"{path} is not a picture that can be read: use JPEG, PNG, WebP or TIFF."
+            f"{name} is not a picture that can be read: use JPEG, PNG, WebP or TIFF."
         ) from None
     except Image.DecompressionBombError:
-        raise PictureError(_too_large(path)) from None
+        raise PictureError(_too_large(name, largest)) from None
     except PermissionError:
-        raise PictureError(f"{path} may not be read: check its permissions.") from None
+        raise PictureError(f"{name} may not be read: check its permissions.") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, PictureError):
             raise
-        raise PictureError(f"{path} is damaged or cut off, so it cannot be read whole.") from None
+        raise PictureError(f"{name} is damaged or cut off, so it cannot be read whole.") from None
 
 
 def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
@@ -81,44 +109,61 @@ def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
         PictureError: The ending is of no format that is written.
     """
     path = Path(path)
-    image = Image.fromarray(picture)
-    suffix = path.suffix.lower()
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        if suffix == ".png":
-            # Level 1: a third of the default's time for a tenth more bytes.
-            image.save(unfinished, "PNG", compress_level=_PNG_COMPRESSION, pnginfo=_png_note())
-        elif suffix in (".jpg", ".jpeg"):
-            image.save(unfinished, "JPEG", quality=_JPEG_QUALITY, subsampling=0, exif=_exif_note())
-        elif suffix == ".webp":
-            image.save(unfinished, "WEBP", quality=_WEBP_QUALITY, exif=_exif_note())
-        else:
-            raise PictureError(f"Pictures are written as .png, .jpg or .webp, not as {suffix or path.name}.")
+        _save(unfinished, picture, path.suffix.lower() or path.name)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _check_size(image: Image.Image, path: Path) -> None:
+def encode_picture(picture: np.ndarray, suffix: str, quality: int = _JPEG_QUALITY) -> bytes:
+    """A picture as the bytes of a file, with a note that it is synthetic.
+
+    Args:
+        picture: `(H, W, 3)` uint8 RGB.
+        suffix: The format, see `write_picture`.
+        quality: Of a JPEG, 1 to 95; below 90 colours are stored at half the resolution.
+    """
+    target = io.BytesIO()
+    _save(target, picture, suffix, quality)
+    return target.getvalue()
+
+
+def _save(target: Path | BinaryIO, picture: np.ndarray, suffix: str, quality: int = _JPEG_QUALITY) -> None:
+    image = Image.fromarray(picture)
+    if suffix == ".png":
+        # Level 1: a third of the default's time for a tenth more bytes.
+        image.save(target, "PNG", compress_level=_PNG_COMPRESSION, pnginfo=_png_note())
+    elif suffix in (".jpg", ".jpeg"):
+        halved = 2 if quality < 90 else 0
+        image.save(target, "JPEG", quality=quality, subsampling=halved, exif=_exif_note())
+    elif suffix == ".webp":
+        image.save(target, "WEBP", quality=_WEBP_QUALITY, exif=_exif_note())
+    else:
+        raise PictureError(f"Pictures are written as .png, .jpg or .webp, not as {suffix}.")
+
+
+def _check_size(image: Image.Image, name: str, largest: int) -> None:
     width, height = image.size
-    if width * height > LARGEST:
-        raise PictureError(_too_large(path))
+    if width * height > largest:
+        raise PictureError(_too_large(name, largest))
     if min(width, height) < SMALLEST_SIDE:
         raise PictureError(
-            f"{path} has only {width} x {height} pixels: at least {SMALLEST_SIDE} on each side are needed."
+            f"{name} has only {width} x {height} pixels: at least {SMALLEST_SIDE} on each side are needed."
         )
 
 
-def _too_large(path: Path) -> str:
-    return f"{path} has more than {LARGEST // 1_000_000} megapixels: make it smaller first."
+def _too_large(name: str, largest: int) -> str:
+    return f"{name} has more than {largest // 1_000_000} megapixels: make it smaller first."
 
 
-def _enable_heif(path: Path) -> None:
+def _enable_heif(name: str) -> None:
     try:
         import pillow_heif
     except ImportError:
         raise PictureError(
-            f"{path} is a HEIC picture, which needs one more package: `pip install pillow-heif`, or convert it to JPEG."
+            f"{name} is a HEIC picture, which needs one more package: `pip install pillow-heif`, or convert it to JPEG."
         ) from None
     pillow_heif.register_heif_opener()
 
