@@ -28,8 +28,9 @@ from .icm import IdentityConditionalModule
 STYLE_SIZE = 256
 WIDTH_FACTORS = (1, 3, 6, 12)
 """Channels over the width argument at the four levels, finest first."""
-FLOW_GAIN, DELTA_GAIN = 0.02, 0.25
-"""Size of a fresh network's displacement (fractions of the width) and colour change (of the range [-1, 1])."""
+FLOW_GAIN, DELTA_GAIN, MASK_GAIN = 0.02, 0.25, 2.0
+"""Size of a fresh network's displacement (fractions of the width), colour change (of the range [-1, 1]) and mask (a
+logit)."""
 
 
 class Encoder(keras.layers.Layer):
@@ -241,8 +242,9 @@ class AgeTrans(Generator):
         flow = upsample_2d(upsample_2d(change[..., :2])) * FLOW_GAIN
         paint = self.to_change[3](x, w, change[..., 2:])
         paint = upsample_2d(paint) + haar_up(self.to_detail(x, w))
-        # A little beyond [0, 1] and cut, so that the mask reaches 0 and leaves the background as it is.
-        mask = ops.clip(1.1 * ops.sigmoid(paint[..., 3:]) - 0.05, 0.0, 1.0)
+        # Steep, so that it decides: half a mask shows the old face through the new one. A little beyond [0, 1] and cut,
+        # so that it reaches 0 and leaves the background as it is.
+        mask = ops.clip(1.1 * ops.sigmoid(MASK_GAIN * paint[..., 3:]) - 0.05, 0.0, 1.0)
         return ops.concatenate([flow, paint[..., :3] * DELTA_GAIN, mask], axis=-1)
 
     def compose(self, photo: Any, change: Any) -> Any:

@@ -33,7 +33,8 @@ class Discriminator(keras.Model):
         label: `(B, groups)`, rows sum to 1.
 
     Returns:
-        The pair: scores `(B, sum of the levels' squares)` and logits over groups `(B, groups)`, float32.
+        The pair: scores `(B, levels * n)`, n the positions of the finest level, each coarser one's scores repeated to
+        as many, so that a mean weighs all levels alike; and logits over groups `(B, groups)`; both float32.
 
     Raises:
         ValueError: If the size or the levels are none of these.
@@ -101,6 +102,7 @@ class Discriminator(keras.Model):
             embedding = self.embeddings[level](ops.cast(label, x.dtype))[:, None, None, :]
             projection = ops.sum(x * embedding, axis=-1, keepdims=True) / math.sqrt(x.shape[-1])
             score = ops.cast(self.scores[level](x) + projection, "float32")
-            scores.append(ops.reshape(score, (-1, side * side)))
+            score = ops.reshape(score, (-1, side * side))
+            scores.append(ops.repeat(score, (self.levels[0] // side) ** 2, axis=-1))
         logits = self.classify(ops.mean(x, axis=(1, 2)))
         return ops.concatenate(scores, axis=-1), ops.cast(logits, "float32")

@@ -86,7 +86,7 @@ class ReAging(Trainer):
         self._track(float(0.5 ** (1 / ema_half_life)))
         self.built = True
 
-    def compile(self, learning_rate: Any = 4e-3, discriminator_rate: float = 2e-3) -> None:
+    def compile(self, learning_rate: Any = 4e-3, discriminator_rate: float = 3e-3) -> None:
         """Makes the optimisers: Adam with the momentum and memory that suit each network.
 
         Args:

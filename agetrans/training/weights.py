@@ -24,12 +24,12 @@ class Weights:
 
     pixel: float = 4.0
     gradient: float = 6.0
-    adversarial: float = 0.3
-    age_class: float = 0.05
-    critic_age: float = 0.05
+    adversarial: float = 0.6
+    age_class: float = 0.2
+    critic_age: float = 0.2
     critic_features: float = 0.5
     displacement: float = 60.0
-    mask: float = 0.2
+    mask: float = 1.0
     own_age: float = 0.02
     r1: float = 1.0
 

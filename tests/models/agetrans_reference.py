@@ -182,7 +182,7 @@ def change(generator: Any, image: np.ndarray, label: np.ndarray, noise: list[Any
     flow = 0.02 * upsample(upsample(total[..., :2]))
     paint = upsample(total[..., 2:]) + image_layer(generator.to_change[3], x, w)
     paint = upsample(paint) + haar_up(image_layer(generator.to_detail, x, w))
-    mask = np.clip(1.1 * sigmoid(paint[..., 3:]) - 0.05, 0, 1)
+    mask = np.clip(1.1 * sigmoid(2.0 * paint[..., 3:]) - 0.05, 0, 1)
     return np.concatenate([flow, 0.25 * paint[..., :3], mask], axis=-1)
 
 

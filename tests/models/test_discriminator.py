@@ -26,16 +26,20 @@ def faces(batch: int, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
 
 
 def levels(scores: object) -> list[np.ndarray]:
-    """Scores by level: `(B, side, side)`, finest first."""
-    parts = np.split(numbers(scores), np.cumsum([side * side for side in LEVELS])[:-1], axis=1)
-    return [part.reshape(-1, side, side) for part, side in zip(parts, LEVELS, strict=True)]
+    """Scores by level: `(B, side, side)`, finest first; all levels are as long as the finest."""
+    found = []
+    for part, side in zip(np.split(numbers(scores), len(LEVELS), axis=1), LEVELS, strict=True):
+        repeats = part.reshape(len(part), side * side, -1)
+        np.testing.assert_array_equal(repeats, np.broadcast_to(repeats[..., :1], repeats.shape))
+        found.append(repeats[..., 0].reshape(-1, side, side))
+    return found
 
 
 @pytest.mark.parametrize("batch", [1, 3, 5])
 @pytest.mark.parametrize("size", [64, 128])
 def test_any_batch_is_judged_at_four_levels(size: int, batch: int) -> None:
     scores, logits = Discriminator(size, GROUPS)(*faces(batch, size))
-    assert tuple(scores.shape) == (batch, 32 * 32 + 16 * 16 + 8 * 8 + 4 * 4)
+    assert tuple(scores.shape) == (batch, 4 * 32 * 32)
     assert tuple(logits.shape) == (batch, GROUPS)
 
 
