@@ -42,8 +42,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--snapshot",
-        metavar="NAME_OR_FOLDER",
-        help="the model (default: agetrans_10group or agetrans_4group)",
+        metavar="MODEL",
+        help="a name, a folder, or AgeTransGAN's own .pt (default: agetrans_10group or agetrans_4group)",
     )
     parser.add_argument("--face", default="largest", metavar="largest|N", help="which face; 0 is the largest")
     parser.add_argument(

@@ -46,7 +46,11 @@ def add_verb(verbs: Any, name: str) -> None:
     parser.add_argument(
         "--face", default="largest", metavar="largest|all|N", help="which face; 0 is the largest"
     )
-    parser.add_argument("--snapshot", metavar="NAME_OR_FOLDER", help="the model (default: agetrans_10group)")
+    parser.add_argument(
+        "--snapshot",
+        metavar="MODEL",
+        help="a name, a folder, or AgeTransGAN's own .pt (default: agetrans_10group)",
+    )
     parser.add_argument(
         "--film", action=argparse.BooleanOptionalAction, help="an mp4 (default: with --steps)"
     )
