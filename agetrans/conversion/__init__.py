@@ -1,1 +1,1 @@
-"""Other people's checkpoints to our weights."""
+"""Other people's checkpoints to our weights, and back."""
