@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 
 import agetrans
-from agetrans.cli import convert, evaluate, export, prepare, transform
+from agetrans.cli import convert, evaluate, export, prepare, transform, web
 from agetrans.cli.console import SentenceParser, run_console
 
 VERBS = {
     "transform": transform,
+    "web": web,
     "convert": convert,
     "export": export,
     "evaluate": evaluate,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
 from agetrans.inference.lettering import write_on
+from agetrans.pictures import NOTE
 
 FRAMES_PER_SECOND = 10
 LARGEST_SIDE = 1920
@@ -21,21 +23,32 @@ OPTIONS = {"libx264": {"crf": "18", "preset": "veryfast"}}
 class Film:
     """Writes an mp4 file frame by frame; the file appears, whole, when the `with` block ends without an error.
 
+    It carries a note that it is synthetic.
+
     Args:
-        path: the file.
+        target: the file's path, or an open binary file that can be read and sought.
         shape: height and width of the frames; larger than 1920 pixels or odd ones are scaled.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, int]) -> None:
-        self.path = path
+    def __init__(self, target: Path | BinaryIO, shape: tuple[int, int]) -> None:
+        self._target = target
         scale = min(1.0, LARGEST_SIDE / max(shape))
         self._height, self._width = (max(2, round(side * scale) // 2 * 2) for side in shape)
-        self._unfinished = path.with_name(f".{path.name}.unfinished")
+        if isinstance(target, Path):
+            self._unfinished: Path | None = target.with_name(f".{target.name}.unfinished")
+        else:
+            self._unfinished = None
 
     def __enter__(self) -> Film:
         import av
 
-        self._container = av.open(str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"})
+        if self._unfinished is None:
+            self._container = av.open(self._target, "w", format="mp4")
+        else:
+            self._container = av.open(
+                str(self._unfinished), "w", format="mp4", options={"movflags": "faststart"}
+            )
+        self._container.metadata["comment"] = NOTE
         codec = next(name for name in CODECS if name in av.codecs_available)
         video = self._container.add_stream(codec, rate=FRAMES_PER_SECOND, options=OPTIONS.get(codec, {}))
         assert isinstance(video, av.VideoStream)
@@ -64,7 +77,9 @@ class Film:
         if kind is None:
             self._container.mux(self._video.encode())
             self._container.close()
-            self._unfinished.replace(self.path)
+            if self._unfinished is not None:
+                self._unfinished.replace(self._target)
         else:
             self._container.close()
-            self._unfinished.unlink(missing_ok=True)
+            if self._unfinished is not None:
+                self._unfinished.unlink(missing_ok=True)

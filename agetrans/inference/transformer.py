@@ -254,7 +254,7 @@ class AgeTransformer:
                 raise ValueError(
                     "Crops of several faces do not fit into one run: choose a face by its number."
                 )
-            faces = [self._frame_face(picture, found, paste, size) for found in chosen]
+            faces = [self.frame_face(picture, found, paste, size) for found in chosen]
         return AgeStream(self, picture if paste else faces[0].crop, faces, plan, paste, seed)
 
     def render(
@@ -301,7 +301,10 @@ class AgeTransformer:
         """The crop with a change applied, rounded as the framing's program does; see `agetrans.inference.compose`."""
         return compose(crop, change, AUTHORS_SPAN if self.framing == "agetransgan" else 2.0)
 
-    def _frame_face(self, picture: np.ndarray, face: Face, paste: bool, size: int | None) -> FramedFace:
+    def frame_face(
+        self, picture: np.ndarray, face: Face, paste: bool = True, size: int | None = None
+    ) -> FramedFace:
+        """Cuts a face out of a picture `(H, W, 3)` uint8 RGB; `paste` and `size` as in `transform`."""
         if size is None:
             size = CROP_SIZE
             if paste:

@@ -1,0 +1,278 @@
+"""One open page: the conversation over its WebSocket. Its picture lives as long as the connection, nowhere else.
+
+The page sends its token, then pictures (binary) and wishes (JSON, named by "do"); it gets JSON named by "is", and for a
+"picture", "frame" or "file" the bytes right after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from agetrans.pictures import PictureError, encode_picture
+from agetrans.snapshot import SnapshotError
+from agetrans.web.studio import FRAME_QUALITY, Sitting, Studio
+
+HELLO_SECONDS = 10
+"""How long a page may take to say its token."""
+REFUSED = 4401
+BUSY = 4429
+LONGEST_WISH = 10_000
+
+NO_FACE = (
+    "No face was found in this picture. Try one where a face is upright, looks roughly into the camera, is not "
+    "covered and at least 20 pixels wide."
+)
+
+
+@dataclass
+class Limits:
+    """What one server bears.
+
+    Attributes:
+        megabytes: of an uploaded file.
+        tabs: pages at once.
+        renders: runs of the model at once; others wait.
+    """
+
+    megabytes: int = 30
+    tabs: int = 8
+    renders: int = 2
+    token: str | None = None
+    open_tabs: int = 0
+    slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = asyncio.Semaphore(self.renders)
+
+
+class Tab:
+    """Serves one page.
+
+    Args:
+        socket: its connection, not accepted yet.
+        studio: what answers it.
+        limits: shared by all pages.
+    """
+
+    def __init__(self, socket: WebSocket, studio: Studio, limits: Limits) -> None:
+        self._socket, self._studio, self._limits = socket, studio, limits
+        self._sending = asyncio.Lock()
+        self._sitting: Sitting | None = None
+        self._render: asyncio.Task[None] | None = None
+        self._download: asyncio.Task[None] | None = None
+
+    async def serve(self) -> None:
+        """Talks until the page is gone."""
+        await self._socket.accept()
+        if self._limits.open_tabs >= self._limits.tabs:
+            await self._socket.close(BUSY, "Too many pages are open: close one, or come back later.")
+            return
+        self._limits.open_tabs += 1
+        try:
+            if await self._is_welcome():
+                await self._talk()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._limits.open_tabs -= 1
+            await self._end(self._render)
+            await self._end(self._download)
+            self._sitting = None
+
+    async def _is_welcome(self) -> bool:
+        try:
+            message = await asyncio.wait_for(self._socket.receive(), HELLO_SECONDS)
+            token = _wish(message).get("token")
+        except asyncio.TimeoutError:
+            token = None
+        wanted = self._limits.token
+        if wanted is None or (
+            isinstance(token, str) and hmac.compare_digest(token.encode(), wanted.encode())
+        ):
+            return True
+        await self._socket.close(
+            REFUSED, "The token is missing or wrong: open the address that the server printed."
+        )
+        return False
+
+    async def _talk(self) -> None:
+        plan = self._studio.plan
+        await self._send(
+            {
+                "is": "ready",
+                "ages": [round(float(age), 1) for age in plan.ages],
+                "stops": list(plan.stops),
+                "names": list(plan.stop_names),
+                "megabytes": self._limits.megabytes,
+            }
+        )
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            data = message.get("bytes")
+            if data is not None:
+                await self._take_picture(data)
+                continue
+            await self._grant(_wish(message))
+
+    async def _take_picture(self, data: bytes) -> None:
+        await self._end(self._render)
+        await self._end(self._download)
+        self._sitting = None
+        if len(data) > self._limits.megabytes * 1_000_000:
+            await self._problem(
+                f"This file has more than {self._limits.megabytes} megabytes: make it smaller first."
+            )
+            return
+        try:
+            sitting = await asyncio.to_thread(Sitting, self._studio, data)
+        except PictureError as error:
+            await self._problem(str(error))
+            return
+        self._sitting = sitting
+        height, width = sitting.screen.shape[:2]
+        boxes = [list(face.box) for face in sitting.screen_faces()]
+        original = await asyncio.to_thread(encode_picture, sitting.screen, ".jpg", FRAME_QUALITY)
+        await self._send({"is": "picture", "width": width, "height": height, "faces": boxes}, original)
+        if not boxes:
+            await self._problem(NO_FACE)
+
+    async def _grant(self, wish: dict[str, Any]) -> None:
+        what, sitting = wish.get("do"), self._sitting
+        if what == "stop":
+            await self._end(self._render)
+            return
+        if what not in ("render", "picture", "sheet", "film"):
+            await self._problem("The page asked for something that this server does not know: reload it.")
+            return
+        if sitting is None:
+            await self._problem("Choose a picture first.")
+            return
+        chosen, crop, place = wish.get("faces"), wish.get("crop") is True, wish.get("place", 0)
+        if not _is_choice(chosen, len(sitting.faces)) or (crop and len(chosen) > 1):
+            await self._problem("Choose one of the outlined faces; a face alone is shown one at a time.")
+            return
+        if not (isinstance(place, int) and 0 <= place < len(self._studio.plan)):
+            await self._problem("The page asked for an age that the model does not have: reload it.")
+            return
+        if what == "render":
+            await self._end(self._render)
+            self._render = asyncio.create_task(
+                self._guard(self._send_frames(sitting, chosen, crop, wish.get("run")))
+            )
+        elif self._download is not None and not self._download.done():
+            await self._problem("One download is being made already: wait until it is there.")
+        else:
+            self._download = asyncio.create_task(
+                self._guard(self._send_file(sitting, what, chosen, crop, place))
+            )
+
+    async def _guard(self, work: Any) -> None:
+        """Turns what can go wrong into a sentence on the page; a closed page is no error."""
+        try:
+            async with self._limits.slots:
+                await work
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+        except (SnapshotError, ValueError) as error:
+            await self._problem(str(error))
+        except MemoryError:
+            await self._problem("This computer has not enough memory for that: try a smaller picture.")
+        finally:
+            work.close()
+
+    async def _send_frames(self, sitting: Sitting, chosen: list[int], crop: bool, run: Any) -> None:
+        if not self._studio.ready:
+            await self._send({"is": "loading"})
+            await asyncio.to_thread(self._studio.transformer)
+        view, region, frames = await asyncio.to_thread(sitting.frames, chosen, crop)
+        original = await asyncio.to_thread(encode_picture, view, ".jpg", FRAME_QUALITY)
+        height, width = view.shape[:2]
+        await self._send(
+            {"is": "view", "run": run, "width": width, "height": height, "region": region}, original
+        )
+        done, count = 0, len(self._studio.plan)
+        step: asyncio.Future[Any] | None = None
+        try:
+            while True:
+                step = asyncio.ensure_future(asyncio.to_thread(next, frames, None))
+                found = await asyncio.shield(step)
+                if found is None:
+                    return
+                done += 1
+                place, data = found
+                await self._send({"is": "frame", "run": run, "place": place, "done": done, "of": count}, data)
+        finally:
+            if step is not None and not step.done():
+                with suppress(Exception):
+                    await step  # a generator cannot be closed while it runs
+            await asyncio.to_thread(frames.close)  # type: ignore[attr-defined]
+
+    async def _send_file(
+        self, sitting: Sitting, what: str, chosen: list[int], crop: bool, place: int
+    ) -> None:
+        loop, abandoned = asyncio.get_running_loop(), threading.Event()
+
+        def progress(done: int, count: int) -> None:
+            if abandoned.is_set():
+                raise RuntimeError("nobody waits for this file any more")
+            message = {"is": "progress", "what": what, "done": done, "of": count}
+            asyncio.run_coroutine_threadsafe(self._send(message), loop).result()
+
+        try:
+            if what == "picture":
+                name = f"agetrans_{self._studio.plan.ages[place]:.0f}_years.png"
+                data = await asyncio.to_thread(sitting.picture_file, chosen, crop, place)
+            else:
+                name = "agetrans_sheet.png" if what == "sheet" else "agetrans_film.mp4"
+                make = sitting.sheet_file if what == "sheet" else sitting.film_file
+                data = await asyncio.to_thread(make, chosen, crop, progress)
+            await self._send({"is": "file", "what": what, "name": name}, data)
+        finally:
+            abandoned.set()
+
+    async def _problem(self, sentence: str) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self._send({"is": "problem", "says": sentence})
+
+    async def _send(self, message: dict[str, Any], data: bytes | None = None) -> None:
+        async with self._sending:
+            await self._socket.send_text(json.dumps(message))
+            if data is not None:
+                await self._socket.send_bytes(data)
+
+    async def _end(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None and not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def _wish(message: Any) -> dict[str, Any]:
+    """What a text message of the page says; nothing where it is no JSON object."""
+    text = message.get("text")
+    if not text or len(text) > LONGEST_WISH:
+        return {}
+    try:
+        wish = json.loads(text)
+    except ValueError:
+        return {}
+    return wish if isinstance(wish, dict) else {}
+
+
+def _is_choice(chosen: Any, count: int) -> bool:
+    return (
+        isinstance(chosen, list)
+        and 0 < len(chosen) <= count
+        and len({*map(str, chosen)}) == len(chosen)
+        and all(type(index) is int and 0 <= index < count for index in chosen)
+    )

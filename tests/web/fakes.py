@@ -1,0 +1,76 @@
+"""A model that paints the age as a brightness, so that a frame says which age it shows; and a server around it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import uvicorn
+
+from agetrans.groups import AgeGroups
+from agetrans.inference.compose import compose
+from agetrans.inference.stopwatch import Stopwatch
+from agetrans.inference.transformer import AgeTransformer
+from agetrans.web.server import make_app
+from agetrans.web.studio import Studio
+from agetrans.web.tab import Limits
+
+TEN = AgeGroups.of(10)
+
+
+class PaintingTransformer:
+    """Adds a grey level for each year; as `AgeTransformer`, without TensorFlow."""
+
+    framing = "ffhq"
+    generator = SimpleNamespace(size=64)
+    frame_face = AgeTransformer.frame_face
+
+    def __init__(self) -> None:
+        self.stopwatch = Stopwatch()
+
+    def encode(self, crop):
+        return (crop,)
+
+    def decode(self, codes, labels, seed=None):
+        for years in TEN.years(labels):
+            change = np.zeros((1, 8, 8, 6), np.float32)
+            change[..., 2:5] = years / 127.5
+            change[..., 5] = 1
+            yield change
+
+    def compose(self, crop, change):
+        return compose(crop, change)
+
+    def render(self, crop, labels):
+        yield from (self.compose(crop, change[0]) for change in self.decode(self.encode(crop), labels))
+
+
+def make_studio(load=PaintingTransformer) -> Studio:
+    return Studio(TEN, load)
+
+
+@contextlib.contextmanager
+def serving(studio: Studio, **limits) -> Iterator[SimpleNamespace]:
+    """A real server on a free port of this computer: its address, and a function that ends it at once."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_app(studio, Limits(**limits)), log_level="error", lifespan="off", ws="websockets-sansio"
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        server.force_exit = server.should_exit = True
+        thread.join()
+
+    try:
+        yield SimpleNamespace(address=f"http://127.0.0.1:{bound.getsockname()[1]}/", end=end)
+    finally:
+        end()
+        bound.close()

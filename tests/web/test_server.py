@@ -1,0 +1,324 @@
+"""The page's server, spoken to as the page does."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import re
+import weakref
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from agetrans.faces import find_faces
+from agetrans.pictures import NOTE, encode_picture
+from agetrans.web.server import LOCAL_NAMES, PAGE, is_loopback, make_app
+from agetrans.web.studio import CROP_SIDE, Sitting
+from agetrans.web.tab import BUSY, REFUSED, Limits
+from tests.web.fakes import TEN, make_studio
+
+BASE = "http://127.0.0.1:8642"
+TALK = "ws://127.0.0.1:8642/talk"
+
+
+@pytest.fixture(scope="module")
+def studio():
+    return make_studio()
+
+
+@pytest.fixture(scope="module")
+def sitting(studio, portrait) -> Sitting:
+    return Sitting(studio, encode_picture(portrait, ".png"))
+
+
+@pytest.fixture(autouse=True)
+def quick_faces(monkeypatch, sitting, portrait):
+    """The finder is tested elsewhere: here it knows one portrait, alone or twice side by side."""
+    face = sitting.faces[0]
+
+    def find(picture):
+        shifts = (0, 256) if picture.shape[1] == 512 else (0,) if picture.shape == portrait.shape else ()
+        return [
+            type(face)((face.box[0] + x, *face.box[1:]), face.points + (x, 0), face.score) for x in shifts
+        ]
+
+    monkeypatch.setattr("agetrans.web.studio.find_faces", find)
+
+
+class Page:
+    """Says and hears what the page does."""
+
+    def __init__(self, socket, token=None) -> None:
+        self.socket = socket
+        self.socket.send_text(json.dumps({"do": "hello", "token": token}))
+
+    def hear(self, kind: str) -> dict:
+        """The next message of a kind, with its bytes under "data"."""
+        while True:
+            message = self.socket.receive_json()
+            if message["is"] in ("picture", "view", "frame", "file"):
+                message["data"] = self.socket.receive_bytes()
+            if message["is"] == kind:
+                return message
+
+    def ask(self, what: str, faces=(0,), **more) -> None:
+        self.socket.send_text(json.dumps({"do": what, "faces": list(faces), **more}))
+
+    def send(self, picture: np.ndarray) -> dict:
+        self.socket.send_bytes(encode_picture(picture, ".png"))
+        return self.hear("picture")
+
+
+@pytest.fixture
+def page(studio):
+    with TestClient(make_app(studio, Limits()), BASE).websocket_connect(TALK) as socket:
+        yield Page(socket)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def test_says_the_ages_and_finds_the_faces(page, portrait):
+    ready = page.hear("ready")
+    np.testing.assert_allclose(ready["ages"], TEN.years(TEN.sequence(10)), atol=0.05)
+    assert [ready["names"][0], ready["names"][-1], ready["stops"][-1]] == ["0-2", "70+", 90]
+    heard = page.send(portrait)
+    assert (heard["width"], heard["height"]) == (256, 256)
+    assert np.abs(pixels(heard["data"]).astype(int) - portrait).mean() < 4
+    (box,) = heard["faces"]
+    assert box == pytest.approx(find_faces(portrait)[0].box)
+
+
+def test_frames_come_groups_first_and_show_their_age(page, portrait):
+    page.send(portrait)
+    page.ask("render", run=7)
+    view = page.hear("view")
+    left, top, width, height = view["region"]
+    before = pixels(view["data"])[top : top + height, left : left + width].astype(int)
+    frames = [page.hear("frame") for _ in range(91)]
+    assert [frame["place"] for frame in frames[:10]] == list(range(0, 91, 10))
+    assert sorted(frame["place"] for frame in frames) == list(range(91))
+    assert [frame["done"] for frame in frames] == list(range(1, 92))
+    assert {frame["run"] for frame in frames} == {7}
+    ages = TEN.years(TEN.sequence(10))
+    middle = np.s_[height // 3 : height // 2, width // 3 : width // 2]
+    for frame in frames[::9]:
+        after = pixels(frame["data"]).astype(int)
+        assert after.shape == before.shape
+        lighter = (after - before)[middle][before[middle] < 150]
+        assert np.median(lighter) == pytest.approx(ages[frame["place"]], abs=2)
+
+
+def test_face_alone(page, portrait):
+    page.send(portrait)
+    page.ask("render", run=1, crop=True)
+    view = page.hear("view")
+    assert (view["width"], view["height"], view["region"]) == (
+        CROP_SIDE,
+        CROP_SIDE,
+        [0, 0, CROP_SIDE, CROP_SIDE],
+    )
+    assert pixels(page.hear("frame")["data"]).shape == (CROP_SIDE, CROP_SIDE, 3)
+
+
+def test_every_face_or_one(page, portrait):
+    pair = np.concatenate([portrait, portrait], axis=1)
+    assert len(page.send(pair)["faces"]) == 2
+    for run, faces in enumerate(([0], [1], [0, 1])):
+        page.ask("picture", faces, place=90)
+        changed = np.abs(pixels(page.hear("file")["data"]).astype(int) - pair).mean(axis=2) > 20
+        assert [bool(changed[:, :256].any()), bool(changed[:, 256:].any())] == [0 in faces, 1 in faces], run
+
+
+def test_a_new_wish_replaces_the_one_before(page, portrait):
+    page.send(portrait)
+    page.ask("render", run=1)
+    page.hear("frame")
+    page.ask("render", run=2)
+    page.hear("view")
+    assert [page.hear("frame")["run"] for _ in range(91)] == [2] * 91
+
+
+def test_downloads_are_whole_and_say_that_they_are_synthetic(page, portrait):
+    page.send(portrait)
+    page.ask("picture", place=90)
+    heard = page.hear("file")
+    assert heard["name"] == "agetrans_77_years.png"
+    image = Image.open(io.BytesIO(heard["data"]))
+    assert (image.size, image.text["Comment"]) == ((256, 256), NOTE)
+    page.ask("sheet")
+    assert page.hear("progress")["of"] == 10
+    sheet = Image.open(io.BytesIO(page.hear("file")["data"]))
+    assert sheet.text["Comment"] == NOTE
+    assert sheet.width > 6 * 320
+    page.ask("film")
+    page.ask("film")
+    assert "One download" in page.hear("problem")["says"]
+    with av.open(io.BytesIO(page.hear("file")["data"])) as film:
+        assert film.metadata["comment"] == NOTE
+        assert sum(1 for _ in film.decode(video=0)) == 182
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"This is no picture.", "This file is not a picture"),
+        (encode_picture(np.zeros((8, 8, 3), np.uint8), ".png"), "at least 32 on each side"),
+        (encode_picture(np.zeros((99, 99, 3), np.uint8), ".png")[:90], "damaged or cut off"),
+        (encode_picture(np.zeros((99, 99, 3), np.uint8), ".jpg"), "No face was found"),
+        (b"x" * 1_000_001, "more than 1 megabytes"),
+    ],
+)
+def test_bad_pictures_get_a_sentence_and_the_next_is_taken(studio, portrait, data, says):
+    client = TestClient(make_app(studio, Limits(megabytes=1)), BASE)
+    with client.websocket_connect(TALK) as socket:
+        page = Page(socket)
+        socket.send_bytes(data)
+        assert says in page.hear("problem")["says"]
+        assert page.send(portrait)["faces"]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "no JSON",
+        "[1]",
+        "{}",
+        "null",
+        json.dumps({"do": "burn"}),
+        json.dumps({"do": "render"}),
+        json.dumps({"do": "render", "faces": []}),
+        json.dumps({"do": "render", "faces": [1]}),
+        json.dumps({"do": "render", "faces": [0, 0]}),
+        json.dumps({"do": "render", "faces": [True]}),
+        json.dumps({"do": "render", "faces": ["0"]}),
+        json.dumps({"do": "picture", "faces": [0], "place": 91}),
+        json.dumps({"do": "picture", "faces": [0], "place": -1}),
+        json.dumps({"do": "picture", "faces": [0], "place": None}),
+        json.dumps({"do": "render", "faces": [0], "more": "x" * 20_000}),
+    ],
+)
+def test_nonsense_gets_a_sentence(page, portrait, wish):
+    page.send(portrait)
+    page.socket.send_text(wish)
+    assert page.hear("problem")["says"]
+
+
+def test_nothing_can_be_asked_without_a_picture(page):
+    page.ask("render")
+    assert "Choose a picture first" in page.hear("problem")["says"]
+
+
+def test_the_picture_goes_with_the_page(studio, portrait, monkeypatch):
+    made = []
+
+    class Watched(Sitting):
+        def __init__(self, *given) -> None:
+            super().__init__(*given)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr("agetrans.web.tab.Sitting", Watched)
+    with TestClient(make_app(studio, Limits()), BASE).websocket_connect(TALK) as socket:
+        page = Page(socket)
+        page.send(portrait)
+        page.ask("render", run=1)
+        page.hear("frame")
+        assert made[0]() is not None
+    gc.collect()
+    assert made[0]() is None
+
+
+def test_two_pages_at_once(studio, portrait):
+    with TestClient(make_app(studio, Limits()), BASE) as client:
+        with client.websocket_connect(TALK) as one, client.websocket_connect(TALK) as two:
+            pages = [Page(one), Page(two)]
+            for run, page in enumerate(pages):
+                page.send(portrait if run else np.concatenate([portrait, portrait], axis=1))
+                page.ask("render", run=run)
+            for run, page in enumerate(pages):
+                assert page.hear("view")["width"] == (256 if run else 512)
+                assert {page.hear("frame")["run"] for _ in range(91)} == {run}
+
+
+def test_more_pages_than_allowed_are_sent_away(studio):
+    client = TestClient(make_app(studio, Limits(tabs=1)), BASE)
+    with client.websocket_connect(TALK) as one:
+        Page(one).hear("ready")
+        with client.websocket_connect(TALK) as two, pytest.raises(WebSocketDisconnect) as end:
+            two.receive_json()
+        assert end.value.code == BUSY
+    with client.websocket_connect(TALK) as three:
+        assert Page(three).hear("ready")
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", 5, "geheim "])
+def test_without_the_token_nothing_is_said(studio, token):
+    client = TestClient(make_app(studio, Limits(token="geheim"), None), BASE)
+    with client.websocket_connect(TALK) as socket, pytest.raises(WebSocketDisconnect) as end:
+        Page(socket, token).hear("ready")
+    assert end.value.code == REFUSED
+    with client.websocket_connect(TALK) as socket:
+        assert Page(socket, "geheim").hear("ready")
+
+
+def test_other_sites_are_refused(studio):
+    client = TestClient(make_app(studio, Limits()), BASE)
+    with pytest.raises(WebSocketDisconnect):
+        with client.websocket_connect(TALK, headers={"origin": "https://example.org"}) as socket:
+            socket.receive_json()
+    with client.websocket_connect(TALK, headers={"origin": BASE}) as socket:
+        assert Page(socket).hear("ready")
+    rebound = TestClient(make_app(studio, Limits(), LOCAL_NAMES), "http://example.org")
+    assert rebound.get("/").status_code == 403
+    with pytest.raises(WebSocketDisconnect), rebound.websocket_connect("ws://example.org/talk") as socket:
+        socket.receive_json()
+
+
+def test_the_page_may_ask_nobody_else(studio):
+    client = TestClient(make_app(studio, Limits()), BASE)
+    answer = client.get("/")
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert re.findall(r"\w+://[\w.:]+", policy) == ["ws://127.0.0.1:8642", "wss://127.0.0.1:8642"]
+    for file in PAGE.iterdir():
+        outside = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", file.read_text(encoding="utf-8")))
+        assert outside <= {"http://www.w3.org"}, file.name  # the name of SVG, which is not fetched
+    for named in re.findall(r'(?:src|href)="([^"]+)"', answer.text):
+        assert client.get(f"/{named}").status_code == 200
+    assert client.get("/../studio.py").status_code == 404
+    assert client.get("/nothing").text == "There is nothing here; the page is at /."
+
+
+def test_a_model_that_cannot_be_loaded_is_said(portrait):
+    from agetrans.snapshot import SnapshotError
+
+    def load():
+        raise SnapshotError("The weights are damaged.")
+
+    with TestClient(make_app(make_studio(load), Limits()), BASE).websocket_connect(TALK) as socket:
+        page = Page(socket)
+        page.send(portrait)
+        page.ask("render")
+        assert page.hear("problem")["says"] == "The weights are damaged."
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("::1", True),
+        ("127.3.2.1", True),
+        ("0.0.0.0", False),
+        ("pc", False),
+    ],
+)
+def test_which_addresses_are_this_computer(host, local):
+    assert is_loopback(host) is local
