@@ -20,18 +20,20 @@ from keras import ops
 from agetrans.losses import age_cross_entropy
 from agetrans.models.age_estimator import AgeEstimator, expected_age
 from agetrans.training.autodiff import value_and_gradients
-from agetrans.training.ruler import LATENT_SIZE, save_estimator
+from agetrans.training.ruler import LATENT_SIZE, load_estimator, save_estimator
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("photos", None, "Framed photographs, from agetrans.data.photographs.", required=True)
 flags.DEFINE_string("samples", None, "Folder of the teacher's samples.", required=True)
 flags.DEFINE_string("out", None, "Weights to write.", required=True)
+flags.DEFINE_string("start", None, "Weights to go on from, such as those of an earlier run.")
 flags.DEFINE_integer("steps", 2400, "Training steps of 48 photographs and 16 teacher pictures.")
 flags.DEFINE_integer("seed", 0, "Seed of weights and data.")
 
 PHOTOGRAPHS, SAMPLES = 48, 16
 READ_SIZE, STORED_SIZE = 64, 128
 PEAK_RATE = 2e-3
+POLICY = "mixed_bfloat16"
 
 
 class EstimatorTraining(keras.Model):
@@ -141,12 +143,20 @@ def batches(
 def main(_: list[str]) -> None:
     """Trains, then writes the weights whole or not at all."""
     keras.utils.set_random_seed(FLAGS.seed)
-    estimator = AgeEstimator(LATENT_SIZE, dtype="mixed_bfloat16")
-    training = EstimatorTraining(estimator, dtype="mixed_bfloat16")
+    if FLAGS.start is None:
+        estimator = AgeEstimator(LATENT_SIZE, dtype=POLICY)
+    else:
+        estimator = load_estimator(FLAGS.start, dtype=POLICY)
+    training = EstimatorTraining(estimator, dtype=POLICY)
     rate = keras.optimizers.schedules.CosineDecay(0.0, FLAGS.steps, warmup_target=PEAK_RATE, warmup_steps=50)
     training.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02), jit_compile=False)
     photos, samples = load_data()
-    training.fit(batches(photos, samples), steps_per_epoch=100, epochs=-(-FLAGS.steps // 100), verbose=2)
+    training.fit(
+        batches(photos, samples),
+        steps_per_epoch=min(100, FLAGS.steps),
+        epochs=-(-FLAGS.steps // 100),
+        verbose=2,
+    )
     save_estimator(estimator, FLAGS.out)
 
 

@@ -11,7 +11,7 @@ from agetrans.evaluation import changes
 from agetrans.evaluation.distance import kernel_distance_estimate
 from agetrans.evaluation.estimators import Estimator
 from agetrans.evaluation.files import EvaluationError
-from agetrans.evaluation.intervals import Estimate, distance_of_means, mean_of
+from agetrans.evaluation.intervals import Estimate, distance_of_means, mean_of, share_of
 from agetrans.evaluation.methods import Method
 from agetrans.evaluation.people import RealPeople, Sources, framed
 from agetrans.evaluation.readings import FaceJudge, ReadingCache, Readings, Track
@@ -160,7 +160,7 @@ class Protocol:
             *figures,
             Figure("same_person_far1_per_person_from_7_without_own", None, same, RECOGNISER),
             Figure("outside_head_255", None, mean_of(outputs.outside.mean(axis=1)), PIXELS),
-            Figure("ages_rise_one_2_year_fall_forgiven", None, mean_of(rises(ages)), AGE_JUDGE),
+            Figure("ages_rise_one_2_year_fall_forgiven", None, share_of(rises(ages)), AGE_JUDGE),
             Figure("age_rank_correlation_per_face", None, mean_of(rank_correlations(ages)), AGE_JUDGE),
         ]
 
@@ -178,16 +178,16 @@ class Protocol:
         still_glasses = np.where(there, outputs.glasses[:, k] > changes.GLASSES_EDGE / 2, np.nan)
         return [
             *self._age_figures(name, AGE_JUDGE, True, made.ages, real.ages),
-            Figure("same_person_far1_per_person", name, mean_of(own), RECOGNISER),
-            Figure("verified_far1_per_gap", name, mean_of(gap), RECOGNISER),
+            Figure("same_person_far1_per_person", name, share_of(own), RECOGNISER),
+            Figure("verified_far1_per_gap", name, share_of(gap), RECOGNISER),
             Figure("threshold_far1_per_gap", name, threshold, RECOGNISER),
             Figure("kid_face128", name, kernel_distance_estimate(made.embeddings, real.embeddings), RECOGNISER),
-            Figure("gender_kept", name, mean_of(same_gender), GENDER_JUDGE),
-            Figure("glasses_kept_bridge_edge", name, mean_of(still_glasses[self._glasses]), PIXELS),
+            Figure("gender_kept", name, share_of(same_gender), GENDER_JUDGE),
+            Figure("glasses_kept_bridge_edge", name, share_of(still_glasses[self._glasses]), PIXELS),
             Figure("outside_head_255", name, mean_of(outputs.outside[:, k]), PIXELS),
             Figure("eye_colour_drift_cie76", name, mean_of(outputs.eyes[:, k]), PIXELS),
             Figure("skin_colour_drift_cie76", name, mean_of(outputs.skin[:, k]), PIXELS),
-            Figure("face_found", name, mean_of(made.found), "dlib HOG finder"),
+            Figure("face_found", name, share_of(made.found), "dlib HOG finder"),
             *(
                 figure
                 for estimator, ages, real_ages in zip(

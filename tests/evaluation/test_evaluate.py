@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -61,31 +62,45 @@ def person(identity: int, years: float) -> np.ndarray:
     return np.clip(np.rint(smooth * 4 + PER_YEAR * years), 0, 255).astype(np.uint8).repeat(3, axis=2)
 
 
-@pytest.fixture
-def photographs(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """120 made people, twelve of each group; those of 20 to 29 have the identities 60 to 71."""
     ages = np.repeat(GROUPS.centres, PEOPLE)
     pictures = np.stack([person(i, years) for i, years in enumerate(ages)])
-    np.savez(tmp_path / "people.npz", pictures=pictures, age=ages.astype(np.float32))
-    return tmp_path / "people.npz"
+    path = tmp_path_factory.mktemp("photographs") / "people.npz"
+    np.savez(path, pictures=pictures, age=ages.astype(np.float32))
+    return path
 
 
-@pytest.fixture
-def outputs(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A perfect method: everyone at every age, the background with them."""
+    path = tmp_path_factory.mktemp("outputs") / "perfect"
     for name, years in zip(GROUPS.names, GROUPS.centres, strict=True):
-        folder = tmp_path / "perfect" / name
-        folder.mkdir(parents=True)
+        (path / name).mkdir(parents=True)
         for identity in range(60, 60 + PEOPLE):
-            cv2.imwrite(str(folder / f"{identity:04d}.png"), person(identity, years))
-    return tmp_path / "perfect"
+            cv2.imwrite(str(path / name / f"{identity:04d}.png"), person(identity, years))
+    return path
 
 
-@pytest.fixture(autouse=True)
-def made_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def made_judges() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(protocol, "FaceJudge", PatternJudge)
+        patch.setattr("agetrans.evaluation.estimators.find_estimator", lambda path=None: NoEstimator())
+        yield
+
+
+@pytest.fixture(scope="module")
+def evaluated(photographs: Path, outputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the report of the perfect method and the cache of its readings."""
+    folder = tmp_path_factory.mktemp("evaluated")
     PatternJudge.seen = 0
-    monkeypatch.setattr(protocol, "FaceJudge", PatternJudge)
-    monkeypatch.setattr("agetrans.evaluation.estimators.find_estimator", lambda path=None: NoEstimator())
+    arguments = (photographs, "--outputs", outputs, "--out", folder / "report", "--cache", folder / "cache")
+    assert evaluate(*arguments) == 0
+    # Sources at their own age are among the real people: their outputs are pictures that were read.
+    assert PatternJudge.seen == 10 * PEOPLE + 9 * PEOPLE
+    return folder
 
 
 def evaluate(*argv: object) -> int:
@@ -102,20 +117,8 @@ def read(folder: Path) -> dict[tuple[str, str, str | None], dict]:
     return found
 
 
-def test_a_perfect_method_passes_and_the_controls_fail(
-    photographs: Path, outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = (
-        photographs,
-        "--outputs",
-        outputs,
-        "--out",
-        tmp_path / "report",
-        "--cache",
-        tmp_path / "cache",
-    )
-    assert evaluate(*arguments) == 0
-    figures = read(tmp_path / "report")
+def test_a_perfect_method_passes_and_the_controls_fail(evaluated: Path) -> None:
+    figures = read(evaluated / "report")
     methods = list(dict.fromkeys(method for method, _, _ in figures))
     perfect, copy, stranger = methods
     for name, years in zip(GROUPS.names, GROUPS.centres, strict=True):
@@ -134,49 +137,37 @@ def test_a_perfect_method_passes_and_the_controls_fail(
     assert figures[perfect, rising, None]["value"] == 1.0
     assert figures[copy, rising, None]["value"] == 0.0
     assert figures[perfect, "age_rank_correlation_per_face", None]["value"] == pytest.approx(1.0)
-    assert "70+" in capsys.readouterr().out
 
 
-def test_critics_are_marked_and_counted_apart(photographs: Path, outputs: Path, tmp_path: Path) -> None:
-    evaluate(photographs, "--outputs", outputs, "--out", tmp_path / "report", "--cache", tmp_path / "cache")
-    rows = [json.loads(line) for line in (tmp_path / "report" / "figures.jsonl").read_text().splitlines()]
+def test_critics_are_marked_and_counted_apart(evaluated: Path) -> None:
+    rows = [json.loads(line) for line in (evaluated / "report" / "figures.jsonl").read_text().splitlines()]
     judges = {row["judge"]: row["independent"] for row in rows}
     assert judges.pop("half the brightness") is False
     assert all(judges.values())
-    page = (tmp_path / "report" / "report.html").read_text()
+    page = (evaluated / "report" / "report.html").read_text()
     assert page.count("trained this model: does not count") == 3 * 3
     assert page.count("data:image/jpeg;base64,") == 3
 
 
 def test_another_run_reads_nothing_and_writes_the_same(
-    photographs: Path, outputs: Path, tmp_path: Path
+    photographs: Path, outputs: Path, evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = (photographs, "--outputs", outputs, "--cache", tmp_path / "cache")
-    evaluate(*arguments, "--out", tmp_path / "one")
     seen = PatternJudge.seen
-    # Sources at their own age are among the real people: their outputs are pictures that were read.
-    assert seen == 10 * PEOPLE + 9 * PEOPLE
-    evaluate(*arguments, "--out", tmp_path / "two")
+    evaluate(photographs, "--outputs", outputs, "--out", tmp_path, "--cache", evaluated / "cache")
     assert PatternJudge.seen == seen
     for name in ("figures.jsonl", "report.html"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (evaluated / "report" / name).read_bytes()
+    assert "70+" in capsys.readouterr().out
 
 
 def test_what_is_missing_is_left_out_and_said(
-    photographs: Path, outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photographs: Path, outputs: Path, evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (outputs / "0-2" / "0060.png").unlink()
-    (outputs / "3-6" / "0061.png").write_text("no picture")
-    arguments = (
-        photographs,
-        "--outputs",
-        outputs,
-        "--out",
-        tmp_path / "report",
-        "--cache",
-        tmp_path / "cache",
-    )
-    assert evaluate(*arguments) == 1
+    shutil.copytree(outputs, tmp_path / "perfect")
+    (tmp_path / "perfect" / "0-2" / "0060.png").unlink()
+    (tmp_path / "perfect" / "3-6" / "0061.png").write_text("no picture")
+    places = ("--out", tmp_path / "report", "--cache", evaluated / "cache")
+    assert evaluate(photographs, "--outputs", tmp_path / "perfect", *places) == 1
     figures = read(tmp_path / "report")
     counts = {name: figures["perfect", "mean_age", name]["count"] for name in GROUPS.names}
     assert counts == {**dict.fromkeys(GROUPS.names, PEOPLE), "0-2": PEOPLE - 1, "3-6": PEOPLE - 1}
@@ -184,15 +175,18 @@ def test_what_is_missing_is_left_out_and_said(
 
 
 def test_a_snapshot_is_run_through_all_ages(
-    photographs: Path, tiny_snapshots: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photographs: Path,
+    tiny_snapshots: Path,
+    evaluated: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     snapshot = tiny_snapshots / "agetrans_10group"
-    arguments = ("--people", 2, "--runs", 1, "--out", tmp_path / "report", "--cache", tmp_path / "cache")
+    places = ("--out", tmp_path / "report", "--cache", evaluated / "cache")
     # Two sources and twelve others of their group are too few pairs for 1 %.
-    assert evaluate(photographs, "--snapshot", snapshot, *arguments) == 2
+    assert evaluate(photographs, "--snapshot", snapshot, "--people", 2, *places) == 2
     assert "needs 100 impostor pairs at least. Received: 24." in capsys.readouterr().err
-    arguments = ("--people", 10, *arguments[2:])
-    assert evaluate(photographs, "--snapshot", snapshot, *arguments) == 0
+    assert evaluate(photographs, "--snapshot", snapshot, "--people", 10, "--runs", 1, *places) == 0
     figures = read(tmp_path / "report")
     assert figures["agetrans_10group", "flicker_second_difference_255", None]["count"] == 1
     assert figures["agetrans_10group", "largest_step_over_mean_step", None]["value"] >= 1

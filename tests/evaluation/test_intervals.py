@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agetrans.evaluation.intervals import NOTHING, distance_of_means, mean_of
+from agetrans.evaluation.intervals import NOTHING, distance_of_means, mean_of, share_of
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_approximation() -> None:
@@ -18,6 +18,18 @@ def test_the_interval_of_a_mean_is_that_of_the_normal_approximation() -> None:
     )
     assert estimate.count == 400
     assert estimate == mean_of(values)
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    # 8 of 10: Wilson's limits as Brown, Cai and DasGupta (2001) compute them.
+    estimate = share_of(np.array([1.0] * 8 + [0.0] * 2 + [np.nan]))
+    np.testing.assert_allclose(
+        [estimate.value, estimate.low, estimate.high], [0.8, 0.4902, 0.9433], atol=1e-4
+    )
+    assert estimate.count == 10
+    everyone = share_of(np.ones(80))
+    np.testing.assert_allclose([everyone.low, everyone.high], [80 / (80 + 1.959964**2), 1.0])
+    assert share_of(np.array([np.nan])) is NOTHING
 
 
 def test_missing_values_do_not_count() -> None:
