@@ -24,6 +24,7 @@ from agetrans.training.reaging import ReAging
 from agetrans.training.ruler import Ruler, load_estimator, reader
 from agetrans.training.settings import Settings
 from agetrans.training.trainer import Trainer
+from agetrans.variables import named_variables
 
 NO_NOISE = "agetrans"
 """The model that trains without noise."""
@@ -87,10 +88,10 @@ def start_generator(generator: Generator, start: str | None) -> int:
         source: dict[str, np.ndarray] = _variables_of_run(path)
     else:
         loaded = load_snapshot(start).generator
-        source = {_place(v.path): keras.ops.convert_to_numpy(v) for v in loaded.trainable_variables}
+        source = _values(loaded)
     taken = 0
-    for variable in generator.trainable_variables:
-        value = source.get(_place(variable.path))
+    for place, variable in _places(generator).items():
+        value = source.get(place)
         if value is not None and value.shape == tuple(variable.shape):
             variable.assign(value)
             taken += 1
@@ -107,21 +108,40 @@ def _variables_of_run(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"--start: beside {path} there is no settings.json that says what it is.")
     source = build_generator(Settings.from_json(record.read_text(encoding="utf-8")))
     source.load_weights(path)
-    return {_place(v.path): keras.ops.convert_to_numpy(v) for v in source.trainable_variables}
+    return _values(source)
 
 
-def _place(path: str) -> str:
-    """A variable's path below its generator."""
-    return path.partition("/")[2]
+def _values(generator: Generator) -> dict[str, np.ndarray]:
+    return {place: keras.ops.convert_to_numpy(v) for place, v in _places(generator).items()}
 
 
-def build_trainer(settings: Settings, sources: Sources, steps: int) -> tuple[Trainer, Ruler | None]:
+def _places(generator: Generator) -> dict[str, Any]:
+    """Variables under names that are those of the same place in a generator of another size."""
+    named = named_variables(generator)
+    if not isinstance(generator, AgeTransGAN):
+        return named
+    # The trunk counts its blocks from the finest, which another size has not: name them by their sides.
+    sides = {str(index): side for index, side in enumerate(reversed(generator.levels))}
+    places = {}
+    for name, variable in named.items():
+        first, _, rest = name.partition("/")
+        if first == "trunk":
+            index, _, rest = rest.partition("/")
+            name = f"trunk/{sides[index]}/{rest}"
+        places[name] = variable
+    return places
+
+
+def build_trainer(
+    settings: Settings, sources: Sources, steps: int, picture_size: int | None = None
+) -> tuple[Trainer, Ruler | None]:
     """A compiled trainer, and where it trains on families the ruler that reads their ages.
 
     Args:
         settings: Of the run.
         sources: Of the run.
         steps: Length of the run, for the schedule of families' training.
+        picture_size: Side of the photographs, where it is not that of the shards.
 
     Raises:
         DataError: A term needs a network that is not given.
@@ -138,7 +158,7 @@ def build_trainer(settings: Settings, sources: Sources, steps: int) -> tuple[Tra
         trainer = PhotographTrainer(
             generator,
             age_groups,
-            sources.shards.size,
+            picture_size or sources.shards.size,
             settings.terms,
             decay,
             settings.accumulate,

@@ -133,13 +133,7 @@ def _run(flags: argparse.Namespace) -> int:
     _check_folder(out, settings)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from agetrans.startup import start_keras
-    from agetrans.training.distribution import split_cpu, worker_of
-
-    worker_of(os.environ.get("TF_CONFIG", ""))
-    if (flags.devices or 1) > 1 and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-        split_cpu(flags.devices)
-    start_keras()
+    _start(flags.devices or 1)
     from agetrans.training import session
     from agetrans.training.build import Sources
 
@@ -147,6 +141,21 @@ def _run(flags: argparse.Namespace) -> int:
     if flags.dry_run:
         return session.rehearse(settings, sources, flags.devices, text)
     return session.train(settings, sources, out, flags.start, flags.seed, flags.devices)
+
+
+def _start(devices: int) -> None:
+    """Starts Keras; before TensorFlow wakes its devices, where several are to be one."""
+    from agetrans.startup import start_keras
+    from agetrans.training.cluster import worker_of
+
+    _, workers = worker_of(os.environ.get("TF_CONFIG", ""))
+    if workers == 1 and devices == 1:
+        start_keras()
+        return
+    from agetrans.training.distribution import split_cpu
+
+    if workers == 1:
+        split_cpu(devices)
 
 
 def _photographs(flags: argparse.Namespace, settings: Settings) -> Any:

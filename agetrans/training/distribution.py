@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +12,7 @@ import numpy as np
 
 from agetrans.data.labelled import DataError
 from agetrans.training.autodiff import BACKEND
+from agetrans.training.cluster import worker_of
 from agetrans.training.trainer import Trainer
 
 if BACKEND == "tensorflow":
@@ -149,28 +149,6 @@ def split_cpu(count: int) -> None:
         cpu = tf.config.list_physical_devices("CPU")[0]
         parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
         tf.config.set_logical_device_configuration(cpu, parts)
-
-
-def worker_of(tf_config: str) -> tuple[int, int]:
-    """This process' number among the workers, and their number, from the text of TF_CONFIG.
-
-    Raises:
-        DataError: The text is not such a configuration.
-    """
-    if not tf_config:
-        return 0, 1
-    try:
-        config = json.loads(tf_config)
-        workers = config["cluster"]["worker"]
-        kind, index = config["task"]["type"], int(config["task"]["index"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            "TF_CONFIG must name all workers and this one, such as "
-            '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}.'
-        ) from error
-    if kind != "worker" or not 0 <= index < len(workers):
-        raise DataError(f"TF_CONFIG: the task must be one of the {len(workers)} workers, not {kind} {index}.")
-    return index, len(workers)
 
 
 def _lost(error: Exception) -> WorkerLost:

@@ -17,7 +17,8 @@ from agetrans.training.autodiff import BACKEND
 from agetrans.training.settings import Settings
 from agetrans.training.trainer import Trainer
 
-TRIAL_BATCH = 4
+TRIAL_BATCH, TRIAL_SIDE = 4, 128
+"""Pictures of the stand-in, and their largest side."""
 BYTES_A_PARAMETER = 20
 """Weights, gradients, Adam's two moments and the average, float32 each."""
 
@@ -37,29 +38,28 @@ class Estimate:
     how: str
 
 
-def trial_settings(settings: Settings, picture_size: int, largest: int = 128) -> Settings:
-    """The settings of the stand-in: smaller pictures and a small batch, all else alike."""
-    factor = max(1, picture_size // largest)
+def trial_settings(settings: Settings, picture_size: int) -> tuple[Settings, int]:
+    """The settings of the stand-in and the side of its pictures: smaller, and a small batch, all else alike."""
+    factor = max(1, picture_size // TRIAL_SIDE)
     size = max(64, settings.size // factor)
-    return replace(settings, size=size, batch=TRIAL_BATCH, accumulate=1)
+    return replace(settings, size=size, batch=TRIAL_BATCH, accumulate=1), picture_size // factor
 
 
 def measure(
-    settings: Settings, trial: Settings, trainer: Trainer, batches: FaceBatches, picture_size: int
+    settings: Settings, trainer: Trainer, batches: FaceBatches, picture_size: int, trial_side: int
 ) -> Estimate:
     """Takes two steps of the stand-in, eagerly, the second one timed.
 
     Args:
         settings: Of the run.
-        trial: Of the stand-in.
         trainer: The stand-in.
         batches: Of the stand-in.
         picture_size: Side of the run's pictures.
+        trial_side: Side of the stand-in's.
     """
     arrays = batches.make(1)
-    arrays["image"] = arrays["image"][:, : trial.size, : trial.size]
-    if "picture_noise" in arrays:
-        arrays["picture_noise"] = arrays["picture_noise"][:, : trial.size, : trial.size]
+    for name in {"image", "picture_noise"} & arrays.keys():
+        arrays[name] = arrays[name][:, :trial_side, :trial_side]
     batch = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     before = _peak()
     trainer.steps.assign(1)  # without the lazy phases, which come seldom
@@ -68,11 +68,11 @@ def measure(
     logs = trainer.train_step(batch)
     _ = [float(ops.convert_to_numpy(value)) for value in logs.values()]
     seconds = time.perf_counter() - start
-    pixels = (picture_size / trial.size) ** 2 * settings.batch / trial.batch
+    pixels = (picture_size / trial_side) ** 2 * settings.batch / TRIAL_BATCH
     activations = max(0.0, _peak() - before) * pixels / settings.accumulate
     weights = BYTES_A_PARAMETER * parameters(trainer)
     how = (
-        f"a step of {trial.batch} pictures of {trial.size} pixels took {seconds:.1f} s here, without a graph"
+        f"a step of {TRIAL_BATCH} pictures of {trial_side} pixels took {seconds:.1f} s here, without a graph"
     )
     return Estimate(seconds * pixels, activations + weights, how)
 

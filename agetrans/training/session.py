@@ -110,10 +110,10 @@ def rehearse(settings: Settings, sources: build.Sources, devices: int | None, te
 def _print_cost(settings: Settings, sources: build.Sources, machine: Devices) -> None:
     assert sources.shards is not None
     size = sources.shards.size
-    trial = estimate.trial_settings(settings, size)
-    trainer, _ = build.build_trainer(trial, sources, 1)
+    trial, side = estimate.trial_settings(settings, size)
+    trainer, _ = build.build_trainer(trial, sources, 1, side)
     batches = build.photograph_batches(trial, sources.shards, trainer.generator, 0, 1, (0, 1))
-    cost = estimate.measure(settings, trial, trainer, batches, size)
+    cost = estimate.measure(settings, trainer, batches, size, side)
     step = cost.seconds_a_step / machine.replicas
     steps = _steps(settings.kimg, settings)
     print(f"memory on a device: about {cost.memory / machine.replicas / 2**30:.1f} GiB")

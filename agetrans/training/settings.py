@@ -77,15 +77,16 @@ class Settings:
         return cls(**values)
 
     def differences(self, other: Settings) -> list[str]:
-        """Names of the settings that make another run: all but its length and what it writes down."""
-        free = (
+        """Names of the settings that make another run: all but its length, its rates and what it writes down."""
+        free = [
             "kimg",
             "tick_kimg",
             "sheet_kimg",
             "checkpoint_minutes",
             "learning_rate",
             "discriminator_rate",
-        )
+        ]
+        free += ["terms", "levels"] if self.pairs else ["family_terms", "output_size"]
         return [
             item.name
             for item in fields(self)

@@ -116,8 +116,8 @@ def test_the_dry_run_says_what_would_run(
 ) -> None:
     from agetrans.training import estimate
 
-    def quick(settings: Settings, trial: Settings, *_: Any) -> estimate.Estimate:
-        assert (trial.size, trial.batch) == (64, 4)
+    def quick(settings: Settings, trainer: Any, batches: Any, size: int, side: int) -> estimate.Estimate:
+        assert (batches.batch, size, side) == (4, 64, 64)
         return estimate.Estimate(2.0, 2**31, "a guess")
 
     monkeypatch.setattr(estimate, "measure", quick)
@@ -150,6 +150,15 @@ def test_the_dry_run_says_what_would_run(
     ):
         assert part in said
     assert not (tmp_path / "run").exists()
+
+
+def test_the_stand_in_of_a_large_run_is_small() -> None:
+    from agetrans.training.estimate import trial_settings
+
+    settings = settings_of("--preset", "agetransgan_1024_4group")
+    trial, side = trial_settings(settings, 1024)
+    assert (trial.size, trial.batch, trial.accumulate, side) == (128, 4, 1, 128)
+    assert trial.differences(settings) == ["size", "batch", "accumulate"]
 
 
 def test_a_batch_that_cannot_be_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from agetrans.data.labelled import DataError
-from agetrans.training.distribution import worker_of
+from agetrans.training.cluster import worker_of
 from tests.training.faces import write_shards
 
 pytestmark = pytest.mark.skipif(

@@ -16,6 +16,7 @@ SETTINGS = Settings(
     pairs=8,
     kimg=48.0,
     learning_rate=4e-3,
+    discriminator_rate=3e-3,
     ema_kimg=1.2,
     tick_kimg=0.6,
 )
