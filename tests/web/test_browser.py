@@ -10,10 +10,13 @@ import pytest
 from agetrans.pictures import encode_picture
 from tests.web.fakes import make_studio, serving
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser is tested")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: no browser is tested"
+)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="there is no Chromium: the page is not tested in a browser (apt install chromium)"
+    CHROMIUM is None,
+    reason="there is no Chromium: the page is not tested in a browser (apt install chromium)",
 )
 PLACE = "document.querySelector('#picture').dataset.place"
 
@@ -77,7 +80,9 @@ def test_upload_slide_divide_and_download(page, server, portrait):
     wait_for_all_ages(page)
     assert page.evaluate("document.querySelector('#picture').width") == 768
     assert failures == []
-    assert {url.split("/")[2] for url in asked if not url.startswith("blob:")} == {server.address.split("/")[2]}
+    assert {url.split("/")[2] for url in asked if not url.startswith("blob:")} == {
+        server.address.split("/")[2]
+    }
 
 
 def test_faces_are_outlined_and_chosen(page, server, portrait):

@@ -44,7 +44,8 @@ def quick_faces(monkeypatch, sitting, portrait):
     def find(picture):
         shifts = (0, 256) if picture.shape[1] == 512 else (0,) if picture.shape == portrait.shape else ()
         return [
-            type(face)((face.box[0] + x, *face.box[1:]), face.points + (x, 0), face.score) for x in shifts
+            type(face)((face.box[0] + x, *face.box[1:]), face.points + np.array([x, 0]), face.score)
+            for x in shifts
         ]
 
     monkeypatch.setattr("agetrans.web.studio.find_faces", find)
@@ -235,15 +236,15 @@ def test_the_picture_goes_with_the_page(studio, portrait, monkeypatch):
 
 
 def test_two_pages_at_once(studio, portrait):
-    with TestClient(make_app(studio, Limits()), BASE) as client:
-        with client.websocket_connect(TALK) as one, client.websocket_connect(TALK) as two:
-            pages = [Page(one), Page(two)]
-            for run, page in enumerate(pages):
-                page.send(portrait if run else np.concatenate([portrait, portrait], axis=1))
-                page.ask("render", run=run)
-            for run, page in enumerate(pages):
-                assert page.hear("view")["width"] == (256 if run else 512)
-                assert {page.hear("frame")["run"] for _ in range(91)} == {run}
+    client = TestClient(make_app(studio, Limits()), BASE)
+    with client.websocket_connect(TALK) as one, client.websocket_connect(TALK) as two:
+        pages = [Page(one), Page(two)]
+        for run, page in enumerate(pages):
+            page.send(portrait if run else np.concatenate([portrait, portrait], axis=1))
+            page.ask("render", run=run)
+        for run, page in enumerate(pages):
+            assert page.hear("view")["width"] == (256 if run else 512)
+            assert {page.hear("frame")["run"] for _ in range(91)} == {run}
 
 
 def test_more_pages_than_allowed_are_sent_away(studio):
@@ -269,9 +270,9 @@ def test_without_the_token_nothing_is_said(studio, token):
 
 def test_other_sites_are_refused(studio):
     client = TestClient(make_app(studio, Limits()), BASE)
-    with pytest.raises(WebSocketDisconnect):
-        with client.websocket_connect(TALK, headers={"origin": "https://example.org"}) as socket:
-            socket.receive_json()
+    foreign = client.websocket_connect(TALK, headers={"origin": "https://example.org"})
+    with pytest.raises(WebSocketDisconnect), foreign as socket:
+        socket.receive_json()
     with client.websocket_connect(TALK, headers={"origin": BASE}) as socket:
         assert Page(socket).hear("ready")
     rebound = TestClient(make_app(studio, Limits(), LOCAL_NAMES), "http://example.org")
