@@ -77,8 +77,15 @@ def test_no_face_is_none(server: FacePlusPlusServer, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "trouble",
-    [CONCURRENCY, (500, {"error_message": "INTERNAL_ERROR"}), (502, b"<html>Bad Gateway"), "cut", "half"],
-    ids=["limit", "500", "502", "cut", "half"],
+    [
+        CONCURRENCY,
+        (500, {"error_message": "INTERNAL_ERROR"}),
+        (502, b"<html>Bad Gateway"),
+        (200, b"<html>Maintenance"),
+        "cut",
+        "half",
+    ],
+    ids=["limit", "500", "502", "page", "cut", "half"],
 )
 def test_passing_trouble_is_waited_out(server: FacePlusPlusServer, tmp_path: Path, trouble: object) -> None:
     server.trouble = lambda server, number: trouble if number <= 3 else None
