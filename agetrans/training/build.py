@@ -75,7 +75,7 @@ def start_generator(generator: Generator, start: str | None) -> int:
         start: A run's folder, a weights file of the same architecture, a snapshot, or None.
 
     Raises:
-        DataError: Nothing of it fits.
+        DataError: It is another kind of generator.
     """
     if start is None:
         if isinstance(generator, AgeTrans):
@@ -84,23 +84,21 @@ def start_generator(generator: Generator, start: str | None) -> int:
     path = Path(start)
     if path.is_dir() and (path / "generator.weights.h5").exists():
         path = path / "generator.weights.h5"
-    if path.suffix == ".h5":
-        source: dict[str, np.ndarray] = _variables_of_run(path)
-    else:
-        loaded = load_snapshot(start).generator
-        source = _values(loaded)
-    taken = 0
+    source = _generator_of_run(path) if path.suffix == ".h5" else load_snapshot(start).generator
+    if type(source) is not type(generator):
+        raise DataError(
+            f"--start: {start} holds an {type(source).__name__}, and this run trains an {type(generator).__name__}."
+        )
+    values, taken = _values(source), 0
     for place, variable in _places(generator).items():
-        value = source.get(place)
+        value = values.get(place)
         if value is not None and value.shape == tuple(variable.shape):
             variable.assign(value)
             taken += 1
-    if not taken:
-        raise DataError(f"--start: nothing in {start} fits this generator.")
     return taken
 
 
-def _variables_of_run(path: Path) -> dict[str, np.ndarray]:
+def _generator_of_run(path: Path) -> Generator:
     record = path.parent / "settings.json"
     if not record.exists():
         record = path.parent.parent / "settings.json"  # a snapshot lies one folder deeper
@@ -108,7 +106,7 @@ def _variables_of_run(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"--start: beside {path} there is no settings.json that says what it is.")
     source = build_generator(Settings.from_json(record.read_text(encoding="utf-8")))
     source.load_weights(path)
-    return _values(source)
+    return source
 
 
 def _values(generator: Generator) -> dict[str, np.ndarray]:

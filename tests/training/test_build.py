@@ -70,7 +70,7 @@ def test_a_fresh_agetrans_changes_nothing() -> None:
 
 def test_what_cannot_start_a_run_gets_a_sentence(tmp_path: Path) -> None:
     save_run(tmp_path / "run", "agetransgan", 64)
-    with pytest.raises(DataError, match=r"nothing in .* fits this generator"):
+    with pytest.raises(DataError, match=r"holds an AgeTransGAN, and this run trains an AgeTrans\."):
         start_generator(build_generator(settings("agetrans", 64)), str(tmp_path / "run"))
     (tmp_path / "run" / "settings.json").unlink()
     with pytest.raises(DataError, match=r"no settings\.json that says what it is"):

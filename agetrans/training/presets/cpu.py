@@ -3,7 +3,7 @@
     agetrans prepare PHOTOGRAPHS --size 128 --out data/prepared
     python train.py --group 10
 
-Hardware: two CPU cores, 4 GB of memory. Time and figures: docs/training.md, "What was measured".
+Hardware: two CPU cores, 4 GB of memory. Not run to its end by us: `--dry_run` measures a step and says the hours.
 """
 
 from agetrans.training.settings import Settings
