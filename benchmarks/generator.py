@@ -76,11 +76,16 @@ class Worker:
 
 def multiply_adds(layout: Layout) -> float:
     """Of the convolutions and dense layers, for one picture."""
-    total = 0.0
-    for name, shape in layout.parameters().items():
-        if name.endswith("weight") and len(shape) >= 2:
-            total += np.prod(shape) * _places(name, layout)
-    return total
+    return sum(multiply_adds_of(layout).values())
+
+
+def multiply_adds_of(layout: Layout) -> dict[str, float]:
+    """Of each weight."""
+    return {
+        name: float(np.prod(shape) * _places(name, layout))
+        for name, shape in layout.parameters().items()
+        if name.endswith("weight") and len(shape) >= 2
+    }
 
 
 def _places(name: str, layout: Layout) -> float:
