@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-MOST_FOR_FRAMES = 2_000_000_000
+MOST_FOR_FRAMES = 1_500_000_000
 """Bytes that decoding may take however much there is: larger batches are hardly faster."""
 
 _MEMINFO = Path("/proc/meminfo")

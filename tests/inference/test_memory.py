@@ -15,9 +15,9 @@ GIGABYTE = 10**9
 @pytest.mark.parametrize(
     ("free", "wanted", "batch"),
     [
-        (None, 16, 4),
-        (100 * GIGABYTE, 16, 4),
-        (100 * GIGABYTE, 3, 3),
+        (None, 16, 3),
+        (100 * GIGABYTE, 16, 3),
+        (100 * GIGABYTE, 2, 2),
         (2 * GIGABYTE, 16, 2),
         (0, 16, 1),
     ],
