@@ -114,7 +114,7 @@ class Ageing:
             stopwatch=self.stopwatch,
         )
         for place, chosen in runs:
-            stream = self._ready().stream(
+            stream = self.transformer().stream(
                 picture,
                 ages=wish.ages,
                 steps=wish.steps,
@@ -126,7 +126,13 @@ class Ageing:
             writer.write(stream, place, names)
         return len(names) * len(runs)
 
-    def _ready(self) -> AgeTransformer:
+    def signature(self) -> str:
+        """What tells this wish from others: the flags, and the model's files."""
+        model = sorted((file.name, file.stat().st_mtime_ns) for file in self._snapshot.iterdir())
+        return repr((self.wish, model))
+
+    def transformer(self) -> AgeTransformer:
+        """The model, loaded when it is first needed."""
         if self._transformer is None:
             with self.stopwatch.measure("start-up"):
                 from agetrans.inference import AgeTransformer

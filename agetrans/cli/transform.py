@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from agetrans.cli.ageing import FRAMINGS, PRECISIONS, Ageing, Wish
-from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, expected_errors, progress, shown
+from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, progress, shown
+from agetrans.cli.films import age_films, is_film
+
+LISTED = 20
+"""Photographs that could not be used and are named on the terminal; all are in the report."""
 
 
 def add_verb(verbs: Any, name: str) -> None:
@@ -22,14 +27,21 @@ def add_verb(verbs: Any, name: str) -> None:
         epilog=EXIT_CODES,
     )
     parser.add_argument(
-        "photo", type=Path, metavar="PHOTO_OR_FOLDER", help="a photograph, or a folder of them"
+        "photo",
+        type=Path,
+        metavar="PHOTO_OR_FOLDER",
+        help="a photograph, a folder of them, or a film (mp4, mov, mkv, webm, avi)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("result"), metavar="DIR", help="where to (default: result)"
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--ages", type=_ages, metavar="5,25,70", help="ages in years; without it, all age groups"
+        "--ages",
+        "--age",
+        type=_ages,
+        metavar="5,25,70",
+        help="ages in years; without it, all age groups; a film needs one or more",
     )
     what.add_argument(
         "--steps", type=int, metavar="N", help="pictures from one age group to the next (default: 1)"
@@ -78,6 +90,21 @@ def add_verb(verbs: Any, name: str) -> None:
         default="float32",
         help="bfloat16 is faster on newer processors, and less exact (default: float32)",
     )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that share a folder (default: 1)"
+    )
+    parser.add_argument(
+        "--runner",
+        metavar="NAME",
+        help="age a folder on this Apache Beam runner, such as DirectRunner or FlinkRunner",
+    )
+    parser.add_argument(
+        "--beam_option",
+        action="append",
+        default=[],
+        metavar="FLAG",
+        help="a flag of that runner; may be repeated",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seeds the model's noise (default: no noise)")
     parser.add_argument("--timing", action="store_true", help="say where the time went")
 
@@ -112,7 +139,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.exists() and not arguments.out.is_dir():
         raise CommandError(f"--out must be a folder, and {arguments.out} is a file.")
     ageing = Ageing(wish)
-    status = _folder(ageing, arguments) if arguments.photo.is_dir() else _photo(ageing, arguments)
+    if arguments.workers < 1:
+        raise CommandError(f"--workers must be at least 1, not {arguments.workers}.")
+    if not arguments.photo.is_dir() and (arguments.workers > 1 or arguments.runner):
+        raise CommandError("--workers and --runner share out a folder of photographs, and this is a file.")
+    if arguments.photo.is_dir():
+        status = _folder(ageing, arguments)
+    elif is_film(arguments.photo):
+        status = age_films(ageing, arguments.photo, arguments.out)
+    else:
+        status = _photo(ageing, arguments)
     if arguments.timing:
         print(ageing.timing())
     return status
@@ -126,22 +162,39 @@ def _photo(ageing: Ageing, arguments: argparse.Namespace) -> int:
 
 
 def _folder(ageing: Ageing, arguments: argparse.Namespace) -> int:
+    from agetrans.inference.folder import FAILED, do_jobs, outcome_of, plan_jobs, write_report
+
     photos = _photos(arguments.photo)
     stems = Counter(photo.stem for photo in photos)
-    failures = []
-    for photo in progress(photos, "Photographs", len(photos)):
-        name = photo.stem if stems[photo.stem] == 1 else photo.name
-        try:
-            ageing.age(photo, arguments.out / name)
-        except expected_errors() as error:
-            if isinstance(error, CommandError):
-                raise
-            failures.append(f"{photo.name}: {error}")
-    done = len(photos) - len(failures)
+    folders = [arguments.out / (photo.stem if stems[photo.stem] == 1 else photo.name) for photo in photos]
+    jobs = plan_jobs(photos, folders, arguments.out, ageing.signature())
+    known = [outcome_of(job) for job in jobs]
+    outcomes = [outcome for outcome in known if outcome is not None]
+    left = [job for job, outcome in zip(jobs, known, strict=True) if outcome is None]
+    if outcomes:
+        print(f"{len(outcomes)} of {len(jobs)} photographs were looked at before and are left as they are")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    workers = min(arguments.workers, max(1, len(left)))
+    make_ager = partial(Ageing, ageing.wish) if workers > 1 or arguments.runner else lambda: ageing
+    try:
+        if arguments.runner and left:
+            from agetrans.inference.beam import do_jobs_with_beam
+
+            do_jobs_with_beam(left, make_ager, arguments.runner, arguments.beam_option)
+            outcomes += [outcome for job in left if (outcome := outcome_of(job)) is not None]
+        else:
+            for outcome in progress(do_jobs(left, make_ager, workers), "Photographs", len(left)):
+                outcomes.append(outcome)
+    finally:
+        report = write_report(outcomes, arguments.out)
+    failures = sorted(f"{each.photograph}: {each.reason}" for each in outcomes if each.status == FAILED)
+    done = len(outcomes) - len(failures)
     print(f"{done} of {len(photos)} photographs are done, a folder for each is in {shown(arguments.out)}")
-    for failure in failures:
+    for failure in failures[:LISTED]:
         print(f"agetrans: {failure}", file=sys.stderr)
-    return SOME_FAILED if failures else DONE
+    if len(failures) > LISTED:
+        print(f"agetrans: and {len(failures) - LISTED} more, all of them in {shown(report)}", file=sys.stderr)
+    return SOME_FAILED if done < len(photos) else DONE
 
 
 def _photos(folder: Path) -> list[Path]:

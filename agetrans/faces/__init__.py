@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agetrans.faces.face import Face, FaceNotFound, choose_face
-from agetrans.faces.finder import find_faces
+from agetrans.faces.finder import find_faces, follow_faces
 from agetrans.faces.framing import framing_matrix, similarity
 from agetrans.faces.paste import paste_back
 from agetrans.faces.warping import warp
@@ -13,6 +13,7 @@ __all__ = [
     "FaceNotFound",
     "choose_face",
     "find_faces",
+    "follow_faces",
     "framing_matrix",
     "paste_back",
     "similarity",

@@ -27,12 +27,22 @@ class Film:
 
     Args:
         target: the file's path, or an open binary file that can be read and sought.
-        shape: height and width of the frames; larger than 1920 pixels or odd ones are scaled.
+        shape: height and width of the frames; larger than `largest_side` or odd ones are scaled.
+        rate: frames a second.
+        largest_side: pixels.
+        options: more of them for the encoder, in FFmpeg's words.
     """
 
-    def __init__(self, target: Path | BinaryIO, shape: tuple[int, int]) -> None:
-        self._target = target
-        scale = min(1.0, LARGEST_SIDE / max(shape))
+    def __init__(
+        self,
+        target: Path | BinaryIO,
+        shape: tuple[int, int],
+        rate: Fraction | int = FRAMES_PER_SECOND,
+        largest_side: int = LARGEST_SIDE,
+        options: dict[str, str] | None = None,
+    ) -> None:
+        self._target, self._rate, self._options = target, Fraction(rate), options or {}
+        scale = min(1.0, largest_side / max(shape))
         self._height, self._width = (max(2, round(side * scale) // 2 * 2) for side in shape)
         if isinstance(target, Path):
             self._unfinished: Path | None = target.with_name(f".{target.name}.unfinished")
@@ -50,24 +60,28 @@ class Film:
             )
         self._container.metadata["comment"] = NOTE
         codec = next(name for name in CODECS if name in av.codecs_available)
-        video = self._container.add_stream(codec, rate=FRAMES_PER_SECOND, options=OPTIONS.get(codec, {}))
+        video = self._container.add_stream(
+            codec, rate=self._rate, options=OPTIONS.get(codec, {}) | self._options
+        )
         assert isinstance(video, av.VideoStream)
         self._video = video
         self._video.width, self._video.height = self._width, self._height
         self._video.pix_fmt = "yuv420p"
-        self._video.time_base = Fraction(1, FRAMES_PER_SECOND)
+        self._video.time_base = 1 / self._rate
         # Unmarked colours are guessed, and players differ. 1: ITU-R BT.709; limited range.
         context = self._video.codec_context
         context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
         return self
 
-    def add(self, frame: np.ndarray, caption: str) -> None:
-        """Adds a frame `(H, W, 3)` uint8 RGB with words drawn on it."""
+    def add(self, frame: np.ndarray, caption: str | None = None) -> None:
+        """Adds a frame `(H, W, 3)` uint8 RGB, with words drawn on it if there are any."""
         import av
 
         if frame.shape[:2] != (self._height, self._width):
             frame = cv2.resize(frame, (self._width, self._height), interpolation=cv2.INTER_AREA)
-        picture = av.VideoFrame.from_ndarray(write_on(frame, caption), format="rgb24")
+        picture = av.VideoFrame.from_ndarray(
+            frame if caption is None else write_on(frame, caption), format="rgb24"
+        )
         picture = picture.reformat(format="yuv420p", dst_colorspace="ITU709")
         self._container.mux(self._video.encode(picture))
 
@@ -77,7 +91,7 @@ class Film:
         if kind is None:
             self._container.mux(self._video.encode())
             self._container.close()
-            if self._unfinished is not None:
+            if self._unfinished is not None and isinstance(self._target, Path):
                 self._unfinished.replace(self._target)
         else:
             self._container.close()

@@ -157,8 +157,12 @@ class Tab:
         if sitting is None:
             await self._problem("Choose a picture first.")
             return
-        chosen, crop, place = wish.get("faces"), wish.get("crop") is True, wish.get("place", 0)
-        if not _is_choice(chosen, len(sitting.faces)) or (crop and len(chosen) > 1):
+        chosen, crop, place = (
+            _choice(wish.get("faces"), len(sitting.faces)),
+            wish.get("crop") is True,
+            wish.get("place", 0),
+        )
+        if not chosen or (crop and len(chosen) > 1):
             await self._problem("Choose one of the outlined faces; a face alone is shown one at a time.")
             return
         if not (isinstance(place, int) and 0 <= place < len(self._studio.plan)):
@@ -269,10 +273,9 @@ def _wish(message: Any) -> dict[str, Any]:
     return wish if isinstance(wish, dict) else {}
 
 
-def _is_choice(chosen: Any, count: int) -> bool:
-    return (
-        isinstance(chosen, list)
-        and 0 < len(chosen) <= count
-        and len({*map(str, chosen)}) == len(chosen)
-        and all(type(index) is int and 0 <= index < count for index in chosen)
-    )
+def _choice(given: Any, count: int) -> list[int]:
+    """Indices of faces that the page has chosen; none where they make no sense."""
+    if not isinstance(given, list) or len(given) > count:
+        return []
+    known = [index for index in given if type(index) is int and 0 <= index < count]
+    return known if len(set(known)) == len(given) else []

@@ -27,6 +27,7 @@ class PaintingTransformer:
 
     framing = "ffhq"
     generator = SimpleNamespace(size=64)
+    age_groups = TEN
     frame_face = AgeTransformer.frame_face
 
     def __init__(self) -> None:

@@ -1,0 +1,211 @@
+"""Thousands of photographs: in several processes, resumable, and no bad picture stops the rest.
+
+What happened to each photograph is a small file in the hidden folder `RECORDS`, written when its pictures are whole. A
+run that finds it leaves the photograph alone. `report.csv` is made of these files.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agetrans.snapshot import SnapshotError
+
+RECORDS, REPORT = ".agetrans-photographs", "report.csv"
+COLUMNS = ("photograph", "status", "pictures", "seconds", "reason")
+DONE, FAILED = "done", "failed"
+KILLED = "the process that worked on it was ended from outside, perhaps for want of memory"
+
+
+class Ager(Protocol):
+    """Ages single photographs; raises an exception with one sentence where it cannot."""
+
+    def age(self, photo: Path, folder: Path) -> int:
+        """Writes a photograph's pictures to a folder; returns their number."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photograph.
+
+    Attributes:
+        photo: its file.
+        folder: where its pictures go.
+        record: the file that says what happened.
+        stamp: of the wish and of the photograph: another wish or a changed file is another job.
+    """
+
+    photo: Path
+    folder: Path
+    record: Path
+    stamp: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to a photograph; `status` is "done" or "failed", and then `reason` says why."""
+
+    photograph: str
+    status: str
+    pictures: int
+    seconds: float
+    reason: str
+    stamp: str
+
+
+def plan_jobs(photos: Sequence[Path], folders: Sequence[Path], out: Path, wish: str) -> list[Job]:
+    """The jobs of a folder.
+
+    Args:
+        photos: the photographs.
+        folders: where the pictures of each go.
+        out: where the records and the report go.
+        wish: anything that tells this wish from others.
+    """
+    jobs = []
+    for photo, folder in zip(photos, folders, strict=True):
+        state = photo.stat()
+        stamp = hashlib.sha256(f"{wish} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:16]
+        jobs.append(Job(photo, folder, out / RECORDS / f"{photo.name}.json", stamp))
+    return jobs
+
+
+def outcome_of(job: Job) -> Outcome | None:
+    """What an earlier run, or another machine, has recorded of the very same job."""
+    try:
+        outcome = Outcome(**json.loads(job.record.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    is_there = outcome.status == FAILED or job.folder.is_dir()
+    return outcome if outcome.stamp == job.stamp and is_there else None
+
+
+def do_job(ager: Ager, job: Job) -> Outcome:
+    """Ages a photograph and records what happened.
+
+    Raises:
+        SnapshotError: the model cannot be used: no photograph can be done.
+    """
+    began = time.perf_counter()
+    try:
+        pictures, status, reason = ager.age(job.photo, job.folder), DONE, ""
+    except (SnapshotError, MemoryError):
+        raise
+    except Exception as error:
+        # A picture that libraries choke on is no reason to leave the others undone.
+        pictures, status, reason = 0, FAILED, str(error) or type(error).__name__
+    return record(job, status, pictures, time.perf_counter() - began, reason)
+
+
+def record(job: Job, status: str, pictures: int, seconds: float, reason: str) -> Outcome:
+    """Writes the record of a job."""
+    outcome = Outcome(job.photo.name, status, pictures, round(seconds, 2), reason, job.stamp)
+    job.record.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = job.record.with_suffix(".new")
+    unfinished.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+    unfinished.replace(job.record)
+    return outcome
+
+
+def write_report(outcomes: Sequence[Outcome], out: Path) -> Path:
+    """Writes `report.csv`, one line a photograph, sorted by name."""
+    unfinished = out / f".{REPORT}.new"
+    with open(unfinished, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(asdict(outcome) for outcome in sorted(outcomes, key=lambda done: done.photograph))
+    unfinished.replace(out / REPORT)
+    return out / REPORT
+
+
+def do_jobs(jobs: Sequence[Job], make_ager: Callable[[], Ager], workers: int) -> Iterator[Outcome]:
+    """Does jobs, in this process or in several, and yields what happened as it happens.
+
+    Args:
+        jobs: what to do.
+        make_ager: makes what ages photographs, once in each process; can be pickled.
+        workers: processes; 1 for this one alone.
+
+    Raises:
+        SnapshotError: the model cannot be used.
+    """
+    if workers == 1:
+        ager = make_ager()
+        yield from (do_job(ager, job) for job in jobs)
+        return
+    # A process that dies takes its pool with it: what was under way is tried again, one by one.
+    left, suspects = list(jobs), []
+    while left:
+        done: set[Job] = set()
+        try:
+            for job, outcome in _in_pool(left, make_ager, workers):
+                done.add(job)
+                yield outcome
+            left = []
+        except BrokenProcessPool:
+            left = [job for job in left if job not in done]
+            suspects, left = left[: 2 * workers], left[2 * workers :]
+        for job in suspects:
+            yield _alone(job, make_ager)
+        suspects = []
+
+
+def _alone(job: Job, make_ager: Callable[[], Ager]) -> Outcome:
+    try:
+        ((_, outcome),) = _in_pool([job], make_ager, 1)
+    except BrokenProcessPool:
+        return record(job, FAILED, 0, 0.0, KILLED)
+    return outcome
+
+
+def _in_pool(
+    jobs: Sequence[Job], make_ager: Callable[[], Ager], workers: int
+) -> Iterator[tuple[Job, Outcome]]:
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    waiting = iter(jobs)
+    running: dict[Future[Outcome], Job] = {}
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(make_ager, threads)
+    )
+    try:
+        while True:
+            # Few wait in the pool, so that few are suspected when a process dies.
+            while len(running) < 2 * workers and (job := next(waiting, None)) is not None:
+                running[pool.submit(_work, job)] = job
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_ager: Ager | None = None
+
+
+def _start(make_ager: Callable[[], Ager], threads: int) -> None:
+    """Readies a process: Control-C is its parent's business, and all processes share the cores."""
+    global _ager
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[name] = str(threads)
+    import cv2
+
+    cv2.setNumThreads(threads)
+    _ager = make_ager()
+
+
+def _work(job: Job) -> Outcome:
+    assert _ager is not None
+    return do_job(_ager, job)
