@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import agetrans
-from agetrans.cli import convert, evaluate, export, prepare, transform, web
+from agetrans.cli import convert, evaluate, export, insightface, prepare, transform, web
 from agetrans.cli.console import SentenceParser, run_console
 
 VERBS = {
@@ -15,7 +15,9 @@ VERBS = {
     "export": export,
     "evaluate": evaluate,
     "prepare": prepare,
+    "prepare insightface": insightface,
 }
+"""The verbs by name; one of two words is a kind of the first."""
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -30,7 +32,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     verbs = parser.add_subparsers(title="verbs", dest="verb", required=True, metavar="VERB")
     for name, module in VERBS.items():
         module.add_verb(verbs, name)
-    return parser.parse_args(argv[1:])
+    words = argv[1:]
+    if " ".join(words[:2]) in VERBS:
+        words[:2] = [" ".join(words[:2])]
+    return parser.parse_args(words)
 
 
 def console() -> None:
