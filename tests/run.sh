@@ -14,6 +14,11 @@ echo "ruff: style"
 echo "mypy: types"
 "$python" -m mypy
 
+if "$python" -c 'import mkdocstrings' 2>/dev/null; then
+  echo "mkdocs: the documents, no broken link"
+  NO_MKDOCS_2_WARNING=1 "$python" -m mkdocs build --quiet
+fi
+
 if "$python" -c 'import torch' 2>/dev/null; then
   echo "pytest: the PyTorch backend"
   status=0

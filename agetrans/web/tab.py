@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import logging
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from agetrans.pictures import PictureError, encode_picture
 from agetrans.snapshot import SnapshotError
@@ -185,12 +186,14 @@ class Tab:
         try:
             async with self._limits.slots:
                 await work
-        except (WebSocketDisconnect, RuntimeError):
-            pass
-        except (SnapshotError, ValueError) as error:
+        except SnapshotError as error:
             await self._problem(str(error))
         except MemoryError:
             await self._problem("This computer has not enough memory for that: try a smaller picture.")
+        except Exception:
+            if self._is_open():
+                logging.exception("A page's wish could not be granted")
+                await self._problem("That went wrong. The terminal in which `agetrans web` runs says more.")
         finally:
             work.close()
 
@@ -243,6 +246,10 @@ class Tab:
             await self._send({"is": "file", "what": what, "name": name}, data)
         finally:
             abandoned.set()
+
+    def _is_open(self) -> bool:
+        states = self._socket.client_state, self._socket.application_state
+        return WebSocketState.DISCONNECTED not in states
 
     async def _problem(self, sentence: str) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):

@@ -20,7 +20,7 @@ from agetrans.pictures import NOTE, encode_picture
 from agetrans.web.server import LOCAL_NAMES, PAGE, is_loopback, make_app
 from agetrans.web.studio import CROP_SIDE, Sitting
 from agetrans.web.tab import BUSY, REFUSED, Limits
-from tests.web.fakes import TEN, make_studio
+from tests.web.fakes import TEN, PaintingTransformer, make_studio
 
 BASE = "http://127.0.0.1:8642"
 TALK = "ws://127.0.0.1:8642/talk"
@@ -308,6 +308,19 @@ def test_a_model_that_cannot_be_loaded_is_said(portrait):
         page.send(portrait)
         page.ask("render")
         assert page.hear("problem")["says"] == "The weights are damaged."
+
+
+def test_what_nobody_foresaw_is_said_and_logged(portrait, caplog):
+    class Broken(PaintingTransformer):
+        def frame_face(self, *given):
+            raise ZeroDivisionError
+
+    with TestClient(make_app(make_studio(Broken), Limits()), BASE).websocket_connect(TALK) as socket:
+        page = Page(socket)
+        page.send(portrait)
+        page.ask("render")
+        assert "The terminal" in page.hear("problem")["says"]
+    assert "ZeroDivisionError" in caplog.text
 
 
 @pytest.mark.parametrize(
