@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import socket
 from typing import Any
@@ -104,7 +105,9 @@ def run(arguments: argparse.Namespace) -> int:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=1,
     )
-    uvicorn.Server(config).run(sockets=[bound])
+    # uvicorn ends in good order and then passes Control-C on, which here is the way to end.
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[bound])
     return DONE
 
 
@@ -114,6 +117,7 @@ def _bind(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        bound.listen()  # whoever is told the address may come at once
     except socket.gaierror:
         raise CommandError(f"--host {host} is no address of this computer.") from None
     except OSError as error:
