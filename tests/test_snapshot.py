@@ -247,9 +247,9 @@ def test_damage_is_told_in_one_sentence(snapshot, damage):
     assert "\n" not in str(caught.value)
 
 
-def test_a_checkpoint_file_is_refused(tmp_path):
-    (tmp_path / "ffhq_10group_820k.pt").write_bytes(b"PK")
-    with pytest.raises(SnapshotError, match="is a file, and a snapshot is a folder"):
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "ffhq_10group_820k.pt").write_text("404: not found")
+    with pytest.raises(SnapshotError, match="820k.pt cannot be read as a checkpoint: "):
         load_snapshot(tmp_path / "ffhq_10group_820k.pt")
 
 
