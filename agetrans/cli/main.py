@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import agetrans
-from agetrans.cli import convert, evaluate, export, insightface, prepare, transform, web
+from agetrans.cli import convert, evaluate, export, insightface, prepare, train_recognition, transform, web
 from agetrans.cli.console import SentenceParser, run_console
 
 VERBS = {
@@ -16,6 +16,7 @@ VERBS = {
     "evaluate": evaluate,
     "prepare": prepare,
     "prepare insightface": insightface,
+    "train-recognition": train_recognition,
 }
 """The verbs by name; one of two words is a kind of the first."""
 

@@ -1,0 +1,168 @@
+"""`agetrans train-recognition`: trains a recogniser across ages."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agetrans.cli.console import CommandError
+
+EPILOG = """
+methods: baseline (margin loss alone), mtlface, dal, iefp-age and then iefp. Faces must be framed alike (aligned crops).
+Pictures, ages and people are read from the folder as agetrans prepare reads them: mtlface (a list of 'id filename age
+gender'), dal (PERSON/000_12.jpg, with --pat and --pos), iefp (PERSON/05179510_age_39.jpg), morph, fg-net or a CSV.
+What the commands of MTLFace, DAL and IEFP become is in docs/recognition.md.
+"""
+CHANGES = {
+    "backbone": ("network, such as ir50, irse50, iresnet100 or oecnn", str),
+    "width": ("channels of the backbone's first level", int),
+    "features": ("length of the embedding", int),
+    "head": ("cosface or arcface", str),
+    "scale": ("factor of the cosines", float),
+    "margin": ("of the head", float),
+    "groups": ("age groups: 4 to 8", int),
+    "batch": ("pictures a step, over all devices", int),
+    "steps": ("length of the run in steps", int),
+    "epochs": ("length in passes over the data", float),
+    "learning_rate": ("of SGD", float),
+    "momentum": ("of SGD", float),
+    "weight_decay": ("of kernels", float),
+    "warmup": ("steps over which the rate rises", int),
+    "gamma": ("factor of the rate behind each milestone", float),
+    "clip": ("largest norm of all gradients, 0 for none", float),
+    "age_weight": ("weight of the age loss", float),
+    "disentangling_weight": ("weight of what drives age out of the identity", float),
+    "gan_weight": ("synthesis: of the adversarial loss", float),
+    "fas_age_weight": ("synthesis: of the age loss", float),
+    "fas_identity_weight": ("synthesis: of the identity loss", float),
+    "policy": ("float32 or mixed_bfloat16", str),
+    "tick": ("steps between two lines of the log", int),
+    "checkpoint_minutes": ("minutes between two checkpoints", float),
+}
+"""Settings that a flag may change, each with its help and type."""
+
+
+def add_verb(verbs: Any, name: str) -> None:
+    """Adds the verb and its flags to the command."""
+    parser = verbs.add_parser(
+        name,
+        help="train a recogniser across ages: baseline, MTLFace, DAL or IEFP",
+        description="Trains a recogniser. Run the same command again to go on with a run that was cut off.",
+        epilog=EPILOG,
+    )
+    add = parser.add_argument
+    add("data", type=Path, metavar="FOLDER", help="framed faces with ages and people")
+    add("--method", required=True, metavar="NAME", help="baseline, mtlface, dal, iefp-age or iefp")
+    add("--preset", default="authors", metavar="NAME", help="authors, gpu or cpu (default: authors)")
+    add("--layout", default="auto", metavar="NAME", help="how ages are written (default: found out)")
+    add("--labels", type=Path, metavar="FILE", help="list of labels, where the layout has one")
+    add("--split", metavar="NAME", help="only rows of a CSV whose column split says so")
+    add("--pat", default=r"_|\.", help="layout dal: what splits the file name")
+    add("--pos", type=int, default=1, help="layout dal: which part is the age, from 0")
+    add("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/recognition_METHOD)")
+    add("--start", type=Path, metavar="RUN", help="a run whose recogniser this one starts from")
+    add("--age_branch", type=Path, metavar="RUN", help="iefp: a run that tells ages, the frozen branch")
+    add("--train_fr", action="store_true", help="mtlface: train recognition (default)")
+    add("--train_fas", action="store_true", help="mtlface: train synthesis; with --train_fr both")
+    add("--size", type=_size, metavar="HxW", help="height and width of the pictures")
+    add("--milestones", type=_numbers, metavar="20000,23000", help="steps (epochs with --epochs)")
+    add("--seed", type=int, default=0, metavar="N", help="of weights and batches (default: 0)")
+    add("--devices", type=int, metavar="N", help="devices to train on (default: all GPUs)")
+    for setting, (text, kind) in CHANGES.items():
+        add(f"--{setting}", type=kind, metavar=kind.__name__.upper(), help=text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does what the flags say; returns the exit status."""
+    from agetrans.data.labelled import DataError
+
+    try:
+        return _train(arguments)
+    except DataError as error:
+        raise CommandError(str(error)) from error
+
+
+def resolve(arguments: argparse.Namespace) -> Any:
+    """The preset's settings with the flags' changes.
+
+    Raises:
+        DataError: They cannot be trained.
+    """
+    from agetrans.recognition.settings import preset
+
+    settings = preset(arguments.method, arguments.preset)
+    names = (*CHANGES, "size", "milestones")
+    changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    if changes.get("epochs"):
+        changes.setdefault("steps", 0)
+    if arguments.train_fas:
+        changes |= {"synthesise": True, "recognise": arguments.train_fr}
+    return replace(settings, **changes)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from agetrans.data.layouts import find_layout
+
+    folder = arguments.data
+    if not folder.is_dir():
+        raise CommandError(f"There is no folder {folder}.")
+    settings = resolve(arguments)
+    out = arguments.out or Path("runs") / f"recognition_{settings.method}"
+    _check_folder(out, settings)
+    if settings.synthesise and not settings.recognise and not arguments.start and not _has_run(out):
+        raise CommandError(
+            "--train_fas alone needs a trained encoder, not a random one: give --start RUN, or --train_fr too."
+        )
+    if settings.method == "iefp" and arguments.age_branch is None and not _has_run(out):
+        raise CommandError("--method iefp needs --age_branch RUN, a run of --method iefp-age.")
+    layout = find_layout(
+        arguments.layout, folder, arguments.labels, arguments.split, arguments.pat, arguments.pos
+    )
+    found = layout.read(folder)
+    if found.unused:
+        print(
+            f"{len(found.unused):,} files cannot be used, such as {found.unused[0][0]}: {found.unused[0][1]}"
+        )
+
+    from agetrans.startup import start_keras
+
+    start_keras()
+    from agetrans.recognition.data import FaceSet
+    from agetrans.recognition.session import train
+
+    settings.check()
+    faces = FaceSet.of(found.photographs)
+    print(f"{len(faces.paths):,} pictures of {len(faces.people):,} people, layout {layout.name}")
+    return train(
+        settings, faces, out, arguments.start, arguments.age_branch, arguments.seed, arguments.devices
+    )
+
+
+def _has_run(out: Path) -> bool:
+    return (out / "state.weights.h5").is_file()
+
+
+def _check_folder(out: Path, settings: Any) -> None:
+    record = out / "settings.json"
+    if record.is_file():
+        different = settings.differences(type(settings).from_json(record.read_text(encoding="utf-8")))
+        if different:
+            raise CommandError(
+                f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
+            )
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"a size is height x width such as 112x96, not {text!r}")
+    return int(height), int(width)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"numbers with commas between, not {text!r}") from None

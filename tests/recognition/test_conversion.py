@@ -1,0 +1,235 @@
+"""The official networks, written here in PyTorch from their description, give the same embeddings after conversion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agetrans.conversion.pickled import CheckpointError
+from agetrans.conversion.recognition import load, load_state
+from agetrans.recognition import backbones
+from agetrans.recognition.encoders import DALEncoder, IEFPEncoder, MTLFaceEncoder
+from tests.models.agetrans_reference import numbers
+
+torch = pytest.importorskip("torch", reason="PyTorch is the reference")
+nn, functional = torch.nn, torch.nn.functional
+SIZE, WIDTH, FEATURES = (32, 48), 4, 6
+
+
+@pytest.fixture(autouse=True)
+def shallow(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ir18", "iresnet18"):
+        monkeypatch.setitem(backbones.UNITS, name, (2, 1, 1, 1))
+    monkeypatch.setattr(backbones, "OECNN_BLOCKS", (1, 2, 1, 1))
+
+
+class Unit(nn.Module):
+    """A residual unit under the names of either program."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, convolved: bool, iresnet: bool) -> None:
+        super().__init__()
+        parts = [
+            nn.BatchNorm2d(inputs),
+            nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.PReLU(outputs),
+            nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        ]
+        shortcut = None
+        if convolved or inputs != outputs:
+            conv = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            shortcut = nn.Sequential(conv, nn.BatchNorm2d(outputs))
+        self.stride, self.iresnet = stride, iresnet
+        if iresnet:
+            for name, part in zip(("bn1", "conv1", "bn2", "prelu", "conv2", "bn3"), parts, strict=True):
+                setattr(self, name, part)
+            self.downsample = shortcut
+        else:
+            self.res_layer, self.shortcut_layer = nn.Sequential(*parts), shortcut
+
+    def forward(self, x: Any) -> Any:
+        if self.iresnet:
+            y = self.bn3(self.conv2(self.prelu(self.bn2(self.conv1(self.bn1(x))))))
+            shortcut = self.downsample
+        else:
+            y, shortcut = self.res_layer(x), self.shortcut_layer
+        return y + (shortcut(x) if shortcut is not None else functional.max_pool2d(x, 1, self.stride))
+
+
+def level(number: int, units: int, iresnet: bool) -> Any:
+    inputs, outputs = WIDTH * 2 ** max(number - 1, 0), WIDTH * 2**number
+    first = Unit(inputs, outputs, 2, iresnet, iresnet)
+    return nn.Sequential(first, *(Unit(outputs, outputs, 1, False, iresnet) for _ in range(units - 1)))
+
+
+class Attention(nn.Module):
+    def __init__(self, package: bool) -> None:
+        super().__init__()
+        channels = 8 * WIDTH
+        pooled = channels * 14 * (2 if package else 1)
+        self.package = package
+        self.spatial = nn.Sequential(nn.Conv2d(2, 1, 7, 1, 3, bias=False), nn.BatchNorm2d(1))
+        self.channel = nn.Sequential(
+            nn.Conv2d(pooled, pooled // 16, 1, bias=False),
+            nn.ReLU(),
+            nn.Conv2d(pooled // 16, channels, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Any) -> Any:
+        pools = [
+            torch.cat([pool(x, grid).flatten(1) for grid in (1, 2, 3)], 1)
+            for pool in (functional.adaptive_avg_pool2d, functional.adaptive_max_pool2d)
+        ]
+        vector = torch.cat(pools, 1) if self.package else pools[0] + pools[1]
+        channel = torch.sigmoid(self.channel(vector[:, :, None, None]))
+        planes = torch.stack([x.amax(1), x.mean(1)], 1)
+        attended = x * (0.5 * (channel + torch.sigmoid(self.spatial(planes))))
+        return (attended, x - attended) if self.package else (x - attended, attended)
+
+
+def flat() -> int:
+    return 8 * WIDTH * (SIZE[0] // 16) * (SIZE[1] // 16)
+
+
+class MTLFace(nn.Module):
+    def __init__(self, package: bool) -> None:
+        super().__init__()
+        self.input_layer = nn.Sequential(
+            nn.Conv2d(3, WIDTH, 3, 1, 1, bias=False), nn.BatchNorm2d(WIDTH), nn.PReLU(WIDTH)
+        )
+        for number, units in enumerate((2, 1, 1, 1)):
+            setattr(self, f"block{number + 1}", level(number, units, False))
+        self.fsm = Attention(package)
+        self.output_layer = nn.Sequential(
+            nn.BatchNorm2d(8 * WIDTH),
+            nn.Dropout(),
+            nn.Flatten(),
+            nn.Linear(flat(), FEATURES),
+            nn.BatchNorm1d(FEATURES),
+        )
+        if package:
+            nn.init.ones_(self.output_layer[4].weight)
+
+    def forward(self, x: Any) -> Any:
+        for layer in (self.input_layer, self.block1, self.block2, self.block3, self.block4):
+            x = layer(x)
+        return self.output_layer(self.fsm(x)[0])
+
+
+class IResNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, WIDTH, 3, 1, 1, bias=False)
+        self.bn1, self.prelu = nn.BatchNorm2d(WIDTH), nn.PReLU(WIDTH)
+        for number, units in enumerate((2, 1, 1, 1)):
+            setattr(self, f"layer{number + 1}", level(number, units, True))
+        self.bn2, self.fc = nn.BatchNorm2d(8 * WIDTH), nn.Linear(flat(), FEATURES)
+        self.features = nn.BatchNorm1d(FEATURES)
+        self.spu = nn.Module()
+        self.spu.seq = nn.Sequential(nn.BatchNorm1d(FEATURES), nn.ReLU(), nn.Linear(FEATURES, FEATURES))
+
+    def forward(self, x: Any) -> Any:
+        x = self.prelu(self.bn1(self.conv1(x)))
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+        x = self.features(self.fc(self.bn2(x).flatten(1)))
+        return x - self.spu.seq(x)
+
+
+def piece(inputs: int, outputs: int, bias: bool) -> list[Any]:
+    return [nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 3, 1, 1, bias=bias), nn.ReLU()]
+
+
+class Block(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.seq = nn.Sequential(*(layer for _ in range(3) for layer in piece(channels, channels, True)))
+
+    def forward(self, x: Any) -> Any:
+        return x + self.seq(x)
+
+
+class DAL(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        layers = [nn.Sequential(*piece(3, WIDTH, False))]
+        for number, blocks in enumerate((1, 2, 1, 1)):
+            inputs, outputs = WIDTH * 2 ** max(number - 1, 0), WIDTH * 2**number
+            layers += [nn.Sequential(*piece(inputs, outputs, False)), nn.MaxPool2d(2)]
+            layers += [Block(outputs) for _ in range(blocks)]
+        layers += [nn.BatchNorm2d(8 * WIDTH), nn.Flatten(), nn.Dropout(0.0), nn.Linear(flat(), FEATURES)]
+        self.backbone = nn.Module()
+        self.backbone.seq = nn.Sequential(*layers, nn.BatchNorm1d(FEATURES))
+        dense = [nn.Linear(FEATURES, FEATURES), nn.ReLU(), nn.Linear(FEATURES, FEATURES), nn.ReLU()]
+        self.RFM = nn.Module()
+        self.RFM.seq = nn.Sequential(*dense)
+        self.margin_fc = nn.Linear(FEATURES, 10, bias=False)
+
+    def forward(self, x: Any) -> Any:
+        x = functional.normalize(self.backbone.seq(x))
+        return x - self.RFM.seq(x)
+
+
+def shaken(network: Any, fixed: str = "") -> Any:
+    """Random weights everywhere, batch statistics included."""
+    torch.manual_seed(3)
+    for name, value in network.state_dict().items():
+        if value.dtype.is_floating_point and not (fixed and name.endswith(fixed)):
+            value.copy_(
+                torch.rand_like(value) + 0.5 if "running_var" in name else torch.randn_like(value) * 0.3
+            )
+    return network.eval()
+
+
+def compare(network: Any, recogniser: Any) -> None:
+    x = np.random.RandomState(0).uniform(-1, 1, (2, *SIZE, 3)).astype("f")
+    with torch.no_grad():
+        expected = network(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).numpy()
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(numbers(recogniser(x)) / scale, expected / scale, atol=2e-5)
+
+
+@pytest.mark.parametrize("package", [False, True])
+def test_mtlface(tmp_path: Path, package: bool) -> None:
+    network = shaken(MTLFace(package), "output_layer.4.weight" if package else "")
+    prefix = "encoder." if package else ""
+    torch.save({prefix + name: value for name, value in network.state_dict().items()}, tmp_path / "m.pt")
+    recogniser = MTLFaceEncoder("ir18", SIZE, WIDTH, FEATURES, package=package)
+    rest = load(recogniser, tmp_path / "m.pt")
+    assert rest == (["encoder.output_layer.4.weight"] if package else [])
+    compare(network, recogniser)
+
+
+def test_iefp(tmp_path: Path) -> None:
+    network, age = shaken(IResNet(), "features.weight"), IResNet()
+    state = {f"module.backbone_id.{name}": value for name, value in network.state_dict().items()}
+    state |= {f"module.backbone_ae.{name}": value for name, value in age.state_dict().items()}
+    torch.save(state, tmp_path / "i.pth")
+    recogniser = IEFPEncoder("iresnet18", SIZE, WIDTH, FEATURES)
+    load(recogniser, tmp_path / "i.pth")
+    compare(network, recogniser)
+    load(recogniser, tmp_path / "i.pth", branch="backbone_ae")
+    compare(age.eval(), recogniser)
+
+
+def test_dal(tmp_path: Path) -> None:
+    network = shaken(DAL())
+    torch.save(network.state_dict(), tmp_path / "0_-1.0000.state")
+    recogniser = DALEncoder("oecnn", SIZE, WIDTH, FEATURES)
+    assert load(recogniser, tmp_path / "0_-1.0000.state") == ["margin_fc.weight"]
+    compare(network, recogniser)
+
+
+def test_a_checkpoint_that_does_not_fit_changes_nothing() -> None:
+    state = {name: value.numpy() for name, value in shaken(DAL()).state_dict().items()}
+    recogniser = DALEncoder("oecnn", SIZE, WIDTH, FEATURES)
+    before = numbers(recogniser.backbone.entries[0].conv.conv.kernel.value).copy()
+    for change in ({"RFM.seq.2.bias": np.zeros(3, "f")}, {"RFM.seq.2.bias": None}):
+        with pytest.raises(CheckpointError, match=r"RFM\.seq\.2\.bias"):
+            load_state(recogniser, {**state, **change})
+        np.testing.assert_array_equal(numbers(recogniser.backbone.entries[0].conv.conv.kernel.value), before)
