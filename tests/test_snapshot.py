@@ -249,7 +249,7 @@ def test_damage_is_told_in_one_sentence(snapshot, damage):
 
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "ffhq_10group_820k.pt").write_text("404: not found")
-    with pytest.raises(SnapshotError, match="820k.pt cannot be read as a checkpoint: "):
+    with pytest.raises(SnapshotError, match=r"820k\.pt cannot be read as a checkpoint: "):
         load_snapshot(tmp_path / "ffhq_10group_820k.pt")
 
 
