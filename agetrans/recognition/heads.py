@@ -34,6 +34,9 @@ class EmbeddingHead(layers.Layer):
         super().__init__()
         self.norm = batch_norm()
         self.drop = layers.Dropout(dropout)
+        if dropout:
+            # Keras does not save the state of a layer's random numbers; as a weight it goes on where a run stopped.
+            self.draws = self.drop.seed_generator.state
         self.linear = layers.Dense(features, kernel_initializer="he_normal")
         self.last_norm = batch_norm(scale=scale)
 

@@ -1,0 +1,134 @@
+"""Batches, and `agetrans train-recognition` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agetrans.data.labelled import DataError, Photograph
+from agetrans.pictures import write_picture
+from agetrans.recognition.data import FaceSet, RecognitionBatches, read_face
+from agetrans.recognition.session import embed, load_recogniser
+from agetrans.recognition.settings import preset
+from tests.test_cli import agetrans
+
+SMALL = ["--size=32x32", "--width=2", "--features=4", "--batch=4", "--steps=2", "--tick=1", "--warmup=0"]
+
+
+def people(folder: Path, side: tuple[int, int] = (32, 32)) -> Path:
+    random = np.random.default_rng(0)
+    for person in ("anna", "bert", "zoe"):
+        for number, age in enumerate((5, 30, 70)):
+            path = folder / person / f"{number:03}_{age}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_picture(path, random.integers(0, 256, (*side, 3), dtype=np.uint8))
+    return folder
+
+
+def photographs(count: int) -> list[Photograph]:
+    return [Photograph(Path(f"{n}.jpg"), n % 90, identity=f"id{7 * (n % 5)}") for n in range(count)]
+
+
+def test_every_picture_is_seen_once_a_pass_whatever_the_batch() -> None:
+    faces = FaceSet.of(photographs(103))
+    batches = RecognitionBatches(faces, replace(preset("baseline", "cpu"), batch=10))
+    seen = np.concatenate([batches.rows(number) for number in range(103)])  # ten passes
+    assert set(Counter(seen.tolist()).values()) == {10}
+    for start in range(0, 1030, 103):
+        assert sorted(seen[start : start + 103]) == list(range(103))
+    assert (seen[:103] != seen[103:206]).any()
+
+
+def test_data_smaller_than_a_batch_is_no_trouble() -> None:
+    batches = RecognitionBatches(FaceSet.of(photographs(3)), replace(preset("baseline", "cpu"), batch=8))
+    assert Counter(batches.rows(0).tolist() + batches.rows(1).tolist() + batches.rows(2).tolist()) == {
+        0: 8, 1: 8, 2: 8
+    }  # fmt: skip
+
+
+def test_people_are_numbered_from_zero_whatever_they_are_called() -> None:
+    faces = FaceSet.of(photographs(20))
+    assert sorted(set(faces.identity.tolist())) == [0, 1, 2, 3, 4]
+    assert [faces.people[n] for n in faces.identity] == [str(p.identity) for p in photographs(20)]
+
+
+@pytest.mark.parametrize("identity", [None, "one"])
+def test_people_must_be_known_and_several(identity: str | None) -> None:
+    with pytest.raises(DataError, match=r"[Rr]ecognition"):
+        FaceSet.of([Photograph(Path("a.jpg"), 3, identity=identity)] * 2)
+
+
+def test_an_empty_age_group_is_said_at_the_start() -> None:
+    young = [Photograph(Path(f"{n}.jpg"), n % 40, identity=str(n % 3)) for n in range(40)]
+    settings = replace(preset("mtlface", "cpu"), synthesise=True)
+    with pytest.raises(DataError, match="begin at 41, 51, 61 years"):
+        RecognitionBatches(FaceSet.of(young), settings)
+
+
+def test_shares_of_a_batch_are_the_batch(tmp_path: Path) -> None:
+    from agetrans.data.layouts import DAL
+
+    faces = FaceSet.of(DAL().read(people(tmp_path)).photographs)
+    settings = replace(preset("mtlface", "cpu"), size=(32, 32), batch=4, groups=4, synthesise=True)
+    with pytest.raises(DataError, match="31, 41"):
+        RecognitionBatches(faces, settings)
+    settings = replace(settings, synthesise=False)
+    whole = RecognitionBatches(faces, settings).make(3)
+    parts = [RecognitionBatches(faces, settings, share=(n, 2)).make(3) for n in range(2)]
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, np.concatenate([part[name] for part in parts]))
+
+
+def test_faces_are_cut_as_the_narrow_template_lies_in_the_square_one(tmp_path: Path) -> None:
+    picture = np.tile(np.arange(112, dtype=np.uint8)[None, :, None], (112, 1, 3))
+    write_picture(tmp_path / "a.png", picture)
+    np.testing.assert_array_equal(read_face(tmp_path / "a.png", (112, 96)), picture[:, 8:104])
+    assert read_face(tmp_path / "a.png", (64, 64)).shape == (64, 64, 3)
+    write_picture(tmp_path / "b.png", picture[:96])  # lies on its side
+    for size in ((112, 96), (112, 112)):
+        with pytest.raises(DataError, match="96 x 112"):
+            read_face(tmp_path / "b.png", size)
+
+
+def test_a_run_trains_and_leaves_a_recogniser(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    data, out = people(tmp_path / "faces"), tmp_path / "run"
+    command = ("train-recognition", data, "--method", "baseline", "--out", out, *SMALL, "--backbone=ir18")
+    assert agetrans(*command) == 0
+    assert "9 pictures of 3 people" in capsys.readouterr().out
+    assert [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()] == [1, 2]
+    vectors = embed(load_recogniser(out), sorted(data.rglob("*.png")), "concatenate")
+    assert vectors.shape == (9, 8)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert agetrans(*command) == 0  # it has come to its end
+    assert "goes on from step 2" in capsys.readouterr().out
+    assert agetrans(*command, "--width", "4") == 2
+    assert "another width" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--method", "arcface"], "--method: there is"),
+        (["--method", "mtlface", "--train_fas"], "--start RUN"),
+        (["--method", "iefp"], "--age_branch"),
+        (["--method", "dal", "--preset", "tpu"], "--preset"),
+        (["--method", "baseline", "--batch", "1"], "--batch"),
+        (["--method", "dal", "--train_fas", "--train_fr"], "--train_fas"),
+        (["--method", "baseline", "--size", "big"], "size"),
+    ],
+)
+def test_what_cannot_be_trained_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
+) -> None:
+    data = people(tmp_path / "faces")
+    assert agetrans("train-recognition", data, "--out", tmp_path / "run", *flags) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

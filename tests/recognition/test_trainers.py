@@ -1,0 +1,221 @@
+"""One step of each method, and what must not move while it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from agetrans.recognition.settings import RecognitionSettings, preset
+from agetrans.recognition.trainers import CYCLE, MAXIMISING, make_trainer
+from agetrans.training.record import restore, save_atomically
+from tests.models.agetrans_reference import numbers
+
+SMALL = {
+    "size": (32, 32),
+    "width": 2,
+    "features": 4,
+    "batch": 4,
+    "steps": 1000,
+    "epochs": 0.0,
+    "milestones": (),
+    "warmup": 0,
+    "learning_rate": 0.05,
+}
+PEOPLE = 3
+
+
+def trainer_of(method: str, **changes: Any) -> Any:
+    keras.utils.set_random_seed(1)
+    backbone = {"dal": "oecnn", "iefp": "iresnet18", "iefp-age": "iresnet18"}.get(method, "ir18")
+    settings = replace(preset(method, "authors"), backbone=backbone, **{**SMALL, **changes})
+    trainer = make_trainer(settings, PEOPLE, pictures=12)
+    trainer.compile(optimizer=trainer.optimizer, run_eagerly=True, jit_compile=False)
+    return trainer
+
+
+def batch_of(settings: RecognitionSettings, number: int = 0) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(number)
+    shape = (settings.batch, *settings.size, 3)
+    return {
+        "image": random.integers(0, 256, shape, dtype=np.uint8),
+        "identity": random.integers(0, PEOPLE, settings.batch).astype(np.int32),
+        "years": random.uniform(1, 80, settings.batch).astype(np.float32),
+        "target_image": random.integers(0, 256, shape, dtype=np.uint8),
+        "target_group": random.integers(0, settings.groups, settings.batch).astype(np.int32),
+    }
+
+
+def state(*parts: Any) -> list[np.ndarray]:
+    return [
+        numbers(v.value).copy() for part in parts for v in (part if isinstance(part, list) else part.weights)
+    ]
+
+
+def moved(before: list[np.ndarray], after: list[np.ndarray]) -> bool:
+    return any((a != b).any() for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("method", ["mtlface", "iefp-age"])
+def test_a_step_moves_the_recogniser_and_its_losses_are_numbers(method: str) -> None:
+    trainer = trainer_of(method)
+    before = state(trainer.generator)
+    logs = trainer.train_step(batch_of(trainer.settings))
+    assert moved(before, state(trainer.generator))
+    assert all(np.isfinite(float(value)) for value in logs.values())
+    assert int(numbers(trainer.steps.value)) == 1
+
+
+@pytest.mark.parametrize("method", ["baseline", "mtlface", "dal", "iefp"])
+def test_training_lowers_the_identity_loss(method: str) -> None:
+    trainer = trainer_of(method, learning_rate=0.01, scale=8.0, margin=0.1)
+    if method == "dal":
+        trainer.steps.assign(MAXIMISING)
+    batch = batch_of(trainer.settings)
+    losses = [float(trainer.train_step(batch)["identity"]) for _ in range(4)]
+    assert losses[-1] < losses[0]
+
+
+def test_synthesis_leaves_encoder_and_age_head_alone_statistics_included() -> None:
+    trainer = trainer_of("mtlface", recognise=False, synthesise=True, size=(48, 48))
+    kept = (trainer.generator, trainer.margin_head, trainer.domain_head)
+    before, painter = state(*kept), state(trainer.synthesis)
+    critic = state(trainer.discriminator)
+    logs = trainer.train_step(batch_of(trainer.settings))
+    assert not moved(before, state(*kept))
+    assert moved(painter, state(trainer.synthesis))
+    assert moved(critic, state(trainer.discriminator))
+    assert {"synthesis_gan", "synthesis_identity", "synthesis_age", "synthesis_critic"} == set(logs)
+
+
+def test_recognition_and_synthesis_share_an_encoder() -> None:
+    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48))
+    logs = trainer.train_step(batch_of(trainer.settings))
+    assert {"identity", "age", "age_in_identity", "synthesis_gan"} <= set(logs)
+    assert all(np.isfinite(float(value)) for value in logs.values())
+
+
+def test_synthetic_faces_stay_between_minus_one_and_one() -> None:
+    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48))
+    image = np.random.default_rng(0).uniform(-1, 1, (2, 48, 48, 3)).astype("f")
+    identity, _, maps = trainer.generator.parts(image)
+    for variable in trainer.synthesis.to_picture.weights:
+        variable.assign(np.full(variable.shape, 9.0))
+    label = np.eye(7, dtype="f")[[0, 6]]
+    faces = numbers(trainer.synthesis(image, identity, maps, label))
+    assert faces.min() >= -1
+    assert faces.max() <= 1
+    again = numbers(trainer.synthesis(image, identity, maps, label))
+    np.testing.assert_array_equal(faces, again)
+
+
+def test_dal_takes_turns_over_the_whole_run() -> None:
+    trainer = trainer_of("dal")
+    rest = [trainer.generator, trainer.margin_head, trainer.age_classifier]
+    seen = []
+    for step in (0, MAXIMISING - 1, MAXIMISING, CYCLE - 1, CYCLE):
+        trainer.steps.assign(step)
+        before = state(*rest), state(trainer.vectors)
+        trainer.train_step(batch_of(trainer.settings, step))
+        seen.append((moved(before[0], state(*rest)), moved(before[1], state(trainer.vectors))))
+    looking, lessening = (False, True), (True, False)
+    # The momenta of earlier steps must not move what rests: the last one follows steps of both kinds.
+    assert seen == [looking, looking, lessening, lessening, looking]
+
+
+def test_dals_vectors_climb_while_they_learn() -> None:
+    trainer = trainer_of("dal", learning_rate=0.5)
+    batch = batch_of(trainer.settings)
+    values = [float(trainer.train_step(batch)["correlation"]) for _ in range(5)]
+    assert values[-1] > values[0]
+
+
+def test_iefp_freezes_its_age_branch_and_moves_identity_statistics_once() -> None:
+    trainer = trainer_of("iefp")
+    before, estimator = state(trainer.age_branch), state(trainer.estimator)
+    head = trainer.generator.head.last_norm
+    assert not head.scale  # the scale that the authors fix at 1 is no weight at all
+    mean = numbers(head.moving_mean.value)
+    taken: list[np.ndarray] = []
+    call = trainer.generator.head.linear.call
+
+    def watched(x: Any, *args: Any, **kwargs: Any) -> Any:
+        result = call(x, *args, **kwargs)
+        taken.append(numbers(result))
+        return result
+
+    trainer.generator.head.linear.call = watched
+    trainer.train_step(batch_of(trainer.settings))
+    assert not moved(before, state(trainer.age_branch))
+    assert moved(estimator, state(trainer.estimator))
+    expected = 0.9 * mean + 0.1 * taken[0].mean(axis=0)
+    np.testing.assert_allclose(numbers(head.moving_mean.value), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["mtlface", "dal", "iefp"])
+def test_a_run_leaves_weights_and_goes_on_bit_for_bit(method: str, tmp_path: Any) -> None:
+    def steps(trainer: Any, numbers_of: range) -> list[np.ndarray]:
+        for number in numbers_of:
+            keras.utils.set_random_seed(number)
+            trainer.train_step(batch_of(trainer.settings, number))
+        return state(trainer.generator, trainer.margin_head)
+
+    first = trainer_of(method)
+    steps(first, range(2))
+    save_atomically(first, tmp_path / "state.weights.h5")
+    wanted = steps(first, range(2, 4))
+    keras.utils.set_random_seed(9)
+    second = trainer_of(method)
+    assert restore(second, tmp_path) == 2
+    for a, b in zip(wanted, steps(second, range(2, 4)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_graphs_train_as_eager_steps_do() -> None:
+    trainer = trainer_of("dal")
+    trainer.compile(optimizer=trainer.optimizer, run_eagerly=False, jit_compile=False)
+
+    def batches() -> Any:
+        while True:
+            yield (batch_of(trainer.settings),)
+
+    trainer.steps.assign(MAXIMISING - 1)
+    before = state(trainer.generator)
+    trainer.fit(batches(), steps_per_epoch=1, verbose=0)
+    assert not moved(before, state(trainer.generator))
+    trainer.fit(batches(), steps_per_epoch=1, verbose=0)
+    assert moved(before, state(trainer.generator))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "arc"}, "--method"),
+        ({"batch": 1}, "--batch"),
+        ({"steps": 0, "epochs": 0.0}, "--steps"),
+        ({"groups": 9}, "--groups"),
+        ({"size": (30, 32)}, "--size"),
+        ({"synthesise": True}, "--train_fas"),
+        ({"recognise": False}, "Nothing is trained"),
+    ],
+)
+def test_settings_that_cannot_be_are_a_sentence(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(preset("baseline", "cpu"), **change).check()
+
+
+@pytest.mark.parametrize("method", ["baseline", "mtlface", "dal", "iefp"])
+@pytest.mark.parametrize("name", ["authors", "gpu", "cpu"])
+def test_every_preset_can_be_trained(method: str, name: str) -> None:
+    settings = preset(method, name)
+    settings.check()
+    assert RecognitionSettings.from_json(settings.to_json()) == settings
+
+
+def test_one_gpu_sees_as_many_pictures_and_turns_at_the_same_ones() -> None:
+    authors, gpu = preset("mtlface", "authors"), preset("mtlface", "gpu")
+    assert gpu.batch * gpu.steps == authors.batch * authors.steps
+    assert [m * gpu.batch for m in gpu.milestones] == [m * authors.batch for m in authors.milestones]
