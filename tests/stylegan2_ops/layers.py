@@ -10,12 +10,12 @@ from keras import ops
 
 
 def randomized(layer: keras.layers.Layer, seed: int = 0) -> dict[str, np.ndarray]:
-    """Gives a built layer standard-normal weights and returns them in float64, by the end of their path."""
+    """Gives a built layer standard-normal weights and returns them in float64, by their path below the layer."""
     stream = np.random.RandomState(seed)
     values = {}
     for variable in layer.weights:
         variable.assign(stream.standard_normal(variable.shape).astype("f"))
-        values[variable.path.split("/", 1)[-1]] = numbers(variable)
+        values[variable.path.split(f"{layer.name}/")[-1]] = numbers(variable)
     return values
 
 
