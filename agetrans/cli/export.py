@@ -37,7 +37,7 @@ def _agetransgan(arguments: argparse.Namespace) -> int:
 
     if arguments.out.is_dir():
         raise CommandError(f"--out must be a file, and {arguments.out} is a folder.")
-    folder = find_snapshot(arguments.snapshot)
+    folder = find_snapshot(arguments.snapshot, say)
     model = read_config(folder).model_class
     if model != "AgeTransGAN":
         raise CommandError(f"{folder} holds an {model}, and the authors' program runs AgeTransGAN alone.")

@@ -166,9 +166,12 @@ def check_state(state: State, layout: Layout) -> None:
         f"{what}: {_listed(names)}"
         for what, names in (
             ("missing", [name for name in parameters if name not in state]),
-            ("unknown", [name for name in state if name not in shapes]),
+            ("unknown", [_shown(name) for name in state if name not in shapes]),
             ("of another shape", wrong),
-            ("no numbers with a fraction", [name for name in state if state[name].dtype.kind != "f"]),
+            (
+                "no numbers with a fraction",
+                [_shown(name) for name in state if state[name].dtype.kind != "f"],
+            ),
         )
         if names
     ]
@@ -197,7 +200,7 @@ def _read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     state: dict[str, np.ndarray] = {}
     for name, array in content.items():
         if not isinstance(name, str) or not isinstance(array, np.ndarray):
-            raise CheckpointError(f"{where} is not an AgeTransGAN: its {name!r} is not a tensor.")
+            raise CheckpointError(f"{where} is not an AgeTransGAN: its entry {_shown(name)} is not a tensor.")
         state[name.removeprefix("module.")] = array
     if len(state) != len(content):
         raise CheckpointError(f"{where} is not an AgeTransGAN: it has names both with and without module.")
@@ -222,3 +225,9 @@ def _axis(state: State, name: str, axis: int, axes: int) -> int:
 def _listed(names: list[str]) -> str:
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _shown(name: object) -> str:
+    """A name of the file's choosing, safe to print: short, on one line, without a terminal's commands."""
+    text = str(name)
+    return text if re.fullmatch(r"[\w./-]{1,100}", text, re.ASCII) else ascii(text[:100])

@@ -213,6 +213,7 @@ class _Reader:
         if type(state) is not dict or type(target) not in (dict, Record):
             raise TypeError
         if type(target) is Record:
+            self.allowance.spend(_OBJECT_COST * len(state))
             target.update(state)
         # What a state dictionary carries beside its tensors (the versions of its layers) is of no use here.
 

@@ -181,7 +181,8 @@ def _zip_members(file: BinaryIO, data: memoryview, allowance: Allowance) -> dict
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, OSError, struct.error):
         raise CheckpointError("it was cut off or is damaged: download or copy it again.") from None
     members: dict[str, tuple[int, int]] = {}
-    for entry in entries:
+    end = 0
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
         header = data[max(entry.header_offset, 0) :][:_LOCAL_HEADER]
         if len(header) < _LOCAL_HEADER or header[:4] != _ZIP_START:
             raise CheckpointError("its zip directory is damaged: download or copy it again.")
@@ -192,6 +193,9 @@ def _zip_members(file: BinaryIO, data: memoryview, allowance: Allowance) -> dict
             raise CheckpointError("a member of its zip archive is compressed or larger than the file.")
         if entry.filename in members:
             raise CheckpointError("its zip archive holds two members of one name.")
+        if entry.header_offset < end:
+            raise CheckpointError("members of its zip archive share bytes.")
+        end = start + entry.file_size
         members[entry.filename] = (start, entry.file_size)
     return members
 
@@ -235,7 +239,9 @@ class _Storages:
             dtype = _type(identifier.kind, self._order)
             view = np.frombuffer(self._data[place : place + identifier.total * dtype.itemsize], dtype)
             if identifier.kind.name == "BFloat16":
-                view = (view.astype(np.uint32) << 16).view(np.float32)
+                wide = view.astype(np.uint32)
+                wide <<= 16
+                view = wide.view(np.float32)
                 view.flags.writeable = False
             self._views[identifier.key] = view
         return view[identifier.first : identifier.first + identifier.count]

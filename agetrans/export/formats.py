@@ -7,12 +7,22 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agetrans.export.module import IMAGE, LABEL, RESULT, ExportError, check, frozen_module, make_exportable
+from agetrans.export.module import (
+    IMAGE,
+    LABEL,
+    RESULT,
+    Exportable,
+    ExportError,
+    check,
+    frozen_module,
+    make_exportable,
+)
 from agetrans.pictures import NOTE
 from agetrans.snapshot import Snapshot
 
@@ -45,7 +55,7 @@ def export_savedmodel(snapshot: Snapshot, path: Path) -> float:
         served = tf.saved_model.load(str(place)).signatures["serving_default"]
         return served(**{IMAGE: tf.constant(image), LABEL: tf.constant(label)})[RESULT].numpy()
 
-    return _write_checked(path, write, lambda place: check(exportable, lambda i, a: run(place, i, a), path))
+    return _write_checked(path, exportable, write, run)
 
 
 def export_onnx(snapshot: Snapshot, path: Path) -> float:
@@ -82,7 +92,7 @@ def export_onnx(snapshot: Snapshot, path: Path) -> float:
         session = onnxruntime.InferenceSession(str(place), providers=["CPUExecutionProvider"])
         return session.run([RESULT], {IMAGE: image, LABEL: label})[0]
 
-    return _write_checked(path, write, lambda place: check(exportable, lambda i, a: run(place, i, a), path))
+    return _write_checked(path, exportable, write, run)
 
 
 def export_litert(snapshot: Snapshot, path: Path) -> float:
@@ -113,17 +123,22 @@ def export_litert(snapshot: Snapshot, path: Path) -> float:
         model = interpreter.Interpreter(model_path=str(place), num_threads=os.cpu_count())
         return model.get_signature_runner("serving_default")(**{IMAGE: image, LABEL: label})[RESULT]
 
-    return _write_checked(path, write, lambda place: check(exportable, lambda i, a: run(place, i, a), path))
+    return _write_checked(path, exportable, write, run)
 
 
-def _write_checked(path: Path, write: Callable[[Path], None], held_against: Callable[[Path], float]) -> float:
-    """Writes to a place beside, checks that, and only then gives it its name."""
+def _write_checked(
+    path: Path,
+    exportable: Exportable,
+    write: Callable[[Path], None],
+    run: Callable[[Path, np.ndarray, np.ndarray], np.ndarray],
+) -> float:
+    """Writes to a place beside, holds what runs there against the model, and only then gives it its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
     _remove(unfinished)
     try:
         write(unfinished)
-        difference = held_against(unfinished)
+        difference = check(exportable, partial(run, unfinished), path)
         if path.is_dir():
             _remove(path)
         unfinished.replace(path)

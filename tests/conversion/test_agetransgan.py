@@ -212,6 +212,19 @@ def test_a_file_that_does_not_fit_is_refused_with_the_names(
         load(tmp_path / "file.pt")
 
 
+@pytest.mark.parametrize("array", [np.zeros(3, "f"), np.zeros(3, "i8")])
+def test_names_of_a_files_choosing_are_safe_to_print(array: np.ndarray, whole: State, tmp_path: Path) -> None:
+    odd = {"\x1b]0;title\x07": array, "two\nlines": array, "\u202egnitirw": array, "x" * 10_000: array}
+    write_torch_file(tmp_path / "file.pt", {"g_ema": {**whole, **odd}})
+    with pytest.raises(CheckpointError) as caught:
+        load(tmp_path / "file.pt")
+    said = str(caught.value)
+    assert r"'two\nlines'" in said
+    assert said.isascii()
+    assert said.isprintable()
+    assert len(said) < 2_000
+
+
 def test_a_small_file_that_claims_a_huge_network_is_refused(tmp_path: Path) -> None:
     """Every tensor of full width repeats one number."""
     torch = pytest.importorskip("torch", reason="PyTorch writes the file")

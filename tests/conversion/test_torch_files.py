@@ -122,6 +122,18 @@ def test_what_pytorch_writes_is_read(tmp_path: Path, new: bool) -> None:
     assert found["optimizer"]["state"][140234567890123] == {"step": 3}
 
 
+def test_brain_floats_take_twice_their_bytes(tmp_path: Path) -> None:
+    count = 1_000_000
+    pickled = tensor((count,), (1,), elements=count).replace(b"FloatStorage", b"BFloat16Storage")
+    data = zip_of_pickle(pickled, _0=np.full(count, 0x3F80, "<u2").tobytes())
+    tracemalloc.start()
+    found = read(data, tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found == 1).all()
+    assert peak < 2 * len(data) + 100_000
+
+
 def test_storages_that_are_parts_of_another_and_big_endian_numbers(tmp_path: Path) -> None:
     storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + number(4)
     part = storage + b"(" + text("1") + number(1) + number(3) + b"ttQ"
@@ -183,6 +195,12 @@ MALICIOUS = {
     + b"u.",
     "odd number of items": b"\x80\x02}(Nu.",
     "items of a number": b"\x80\x02K\x01(NNu.",
+    "a dictionary poured into a thousand records": b"\x80\x02("
+    + b"}("
+    + b"".join(b"M" + struct.pack("<H", n) + b"N" for n in range(1000))
+    + b"uq\x00"
+    + b"cargparse\nNamespace\n)\x81h\x00b" * 1000
+    + b"t.",
     "a million objects": b"\x80\x02(" + b"}" * 1_000_000 + b"t.",
     "a storage of terabytes": tensor((4,), (1,), elements=2**40),
     "a storage below zero": tensor((4,), (1,), elements=-4),
@@ -247,6 +265,7 @@ def lying_zips() -> dict[str, bytes]:
         "content beyond the file": patched(entry + 42, "<I", 10**6),
         "content before the file": patched(end + 16, "<I", 10**6),
         "storage smaller than claimed": patched(entry + 20, "<II", 12, 12),
+        "members that share bytes": patched(entry + 42, "<I", 0),
         "directory larger than the file": patched(end + 12, "<I", 10**9),
         "no directory": honest[:end],
         "half a file": honest[: len(honest) // 2],
