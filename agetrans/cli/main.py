@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 
 import agetrans
-from agetrans.cli import convert, evaluate, export, insightface, prepare, train_recognition, transform, web
+from agetrans.cli import (
+    convert,
+    evaluate,
+    export,
+    insightface,
+    prepare,
+    train_recognition,
+    transform,
+    verify,
+    web,
+)
 from agetrans.cli.console import SentenceParser, run_console
 
 VERBS = {
@@ -17,6 +27,7 @@ VERBS = {
     "prepare": prepare,
     "prepare insightface": insightface,
     "train-recognition": train_recognition,
+    "verify": verify,
 }
 """The verbs by name; one of two words is a kind of the first."""
 

@@ -123,16 +123,31 @@ class RecognitionBatches:
 
 
 def read_face(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """A framed face at a recogniser's size: `(H, W, 3)` uint8 RGB.
-
-    A square picture for a narrower recogniser loses both sides alike, as the 112 x 96 template lies in the 112 x 112
-    one. Nothing is stretched.
+    """A framed face of a file at a recogniser's size, see `fit_face`.
 
     Raises:
         DataError: The picture is of another shape.
         PictureError: It cannot be read.
     """
-    picture = read_picture(path)
+    try:
+        return fit_face(read_picture(path), size)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def fit_face(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A framed face at a recogniser's size: `(H, W, 3)` uint8 RGB.
+
+    A square picture for a narrower recogniser loses both sides alike, as the 112 x 96 template lies in the 112 x 112
+    one. Nothing is stretched.
+
+    Args:
+        picture: `(h, w, 3)` uint8 RGB.
+        size: H and W.
+
+    Raises:
+        DataError: The picture is of another shape.
+    """
     height, width = picture.shape[:2]
     if height == width and size[0] > size[1]:
         cut = round(width * (size[0] - size[1]) / (2 * size[0]))
@@ -140,8 +155,8 @@ def read_face(path: Path, size: tuple[int, int]) -> np.ndarray:
         width = picture.shape[1]
     if abs(width / height - size[1] / size[0]) > 0.02:
         raise DataError(
-            f"{path} has {height} x {width} pixels (height x width), and a recogniser of {size[0]} x {size[1]} needs "
-            "that shape: frame the faces first."
+            f"the picture has {height} x {width} pixels (height x width), and a recogniser of {size[0]} x {size[1]} "
+            "needs that shape: frame the faces first."
         )
     if (height, width) == size:
         return picture

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agetrans.data.labelled import DataError
 from agetrans.evaluation.intervals import Estimate, share_of
 
 FOLDS = 10
 FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
-BLOCK = 65536
+BLOCK = 16384
 """Gallery pictures that are compared at a time."""
 
 
@@ -145,31 +146,31 @@ def equal_error_rate(false_accepts: np.ndarray, true_accepts: np.ndarray) -> flo
     return float(false_accepts[before] + share * (false_accepts[after] - false_accepts[before]))
 
 
-def leave_one_out(embeddings: np.ndarray, people: Sequence[str]) -> tuple[Estimate, int]:
+def leave_one_out(embeddings: np.ndarray, people: Sequence[str]) -> np.ndarray:
     """FG-NET's protocol: is the nearest other picture one of the same person?
 
     A picture never matches itself. Pictures of people with a single picture stay in everybody's gallery and cannot be
     probes.
 
     Returns:
-        The rank-1 share with its interval, and how many pictures could not be probes.
+        `(N,)` float64: 1 or 0 for each probe, NaN for pictures that cannot be one.
     """
     names = np.asarray(people)
     _, inverse, counts = np.unique(names, return_inverse=True, return_counts=True)
     probes = np.flatnonzero(counts[inverse] > 1)
     gallery = _unit(embeddings)
-    hits = []
+    hits = np.full(len(names), np.nan)
     for block in np.array_split(probes, max(1, -(-len(probes) // 1024))):
         similarities = gallery[block] @ gallery.T
         similarities[np.arange(len(block)), block] = -np.inf
-        hits.append(names[similarities.argmax(axis=1)] == names[block])
-    return share_of(np.concatenate(hits).astype(np.float64)), len(names) - len(probes)
+        hits[block] = names[similarities.argmax(axis=1)] == names[block]
+    return hits
 
 
 def against_distractors(
     embeddings: np.ndarray,
     people: Sequence[str],
-    distractors: np.ndarray,
+    distractors: np.ndarray | None = None,
     ranks: Sequence[int] = (1, 5, 10),
     block: int = BLOCK,
 ) -> tuple[dict[int, Estimate], int]:
@@ -180,7 +181,8 @@ def against_distractors(
     Args:
         embeddings: `(N, D)`.
         people: Who each shows.
-        distractors: `(M, D)`, other people; any number.
+        distractors: `(M, D)`, other people; any number. None for the pictures of the other people of the set, which
+            IEFP calls its MegaFace protocol.
         ranks: Which.
         block: Distractors that are compared at a time: memory does not grow with their number.
 
@@ -190,56 +192,112 @@ def against_distractors(
     Raises:
         ValueError: There is no distractor.
     """
-    if not len(distractors):
-        raise ValueError("Identification among distractors needs a distractor.")
     names, faces = np.asarray(people), _unit(embeddings)
-    probes, mates = np.nonzero((names[:, None] == names[None]) & ~np.eye(len(names), dtype=bool))
+    same = names[:, None] == names[None]
+    if same.all() if distractors is None else not len(distractors):
+        raise ValueError("Identification among distractors needs a distractor.")
+    probes, mates = np.nonzero(same & ~np.eye(len(names), dtype=bool))
     similarities = (faces[probes] * faces[mates]).sum(axis=1)
     better = np.zeros(len(probes), np.int64)
-    for part in blocks(distractors, block):
-        above = np.sort(faces @ _unit(part).T, axis=1)
+    first = 0
+    for part in blocks(faces if distractors is None else distractors, block):
+        compared = faces @ _unit(part).T
+        if distractors is None:
+            compared[same[:, first : first + len(part)]] = -np.inf
+        above = np.sort(compared, axis=1)
         for probe in np.unique(probes):
             rows = probes == probe
             better[rows] += above.shape[1] - np.searchsorted(above[probe], similarities[rows], side="left")
+        first += len(part)
     lonely = len(names) - len(np.unique(probes))
     return {rank: share_of((better < rank).astype(np.float64)) for rank in ranks}, lonely
 
 
 def probe_and_gallery(
-    probes: np.ndarray, probe_people: Sequence[str], gallery: np.ndarray, gallery_people: Sequence[str]
-) -> tuple[Estimate, int]:
-    """MORPH II's protocol: is the nearest gallery picture one of the probe's person, by name?
+    probes: np.ndarray,
+    probe_people: Sequence[str],
+    gallery: np.ndarray,
+    gallery_people: Sequence[str],
+    ranks: Sequence[int] = (1,),
+    engine: str = "numpy",
+) -> tuple[dict[int, Estimate], int]:
+    """MORPH II's protocol: is a picture of the probe's person, by name, among the k nearest of the gallery?
+
+    Args:
+        probes: `(N, D)`.
+        probe_people: Who each shows.
+        gallery: `(M, D)`.
+        gallery_people: Who each shows.
+        ranks: The k.
+        engine: See `search`.
 
     Returns:
-        The rank-1 share with its interval over all probes whose person is in the gallery, and how many are not.
+        The share at each rank with its interval, over all probes whose person is in the gallery, and how many are not.
     """
     names, wanted = np.asarray(gallery_people), np.asarray(probe_people)
-    nearest = search(probes, gallery, 1)[0][:, 0]
+    nearest = search(probes, gallery, max(ranks), engine=engine)[0]
     known = np.isin(wanted, names)
-    return share_of((names[nearest] == wanted)[known].astype(np.float64)), int((~known).sum())
+    hits = names[nearest] == wanted[:, None]
+    found = {rank: share_of(hits[known, :rank].any(axis=1).astype(np.float64)) for rank in ranks}
+    return found, int((~known).sum())
 
 
 def search(
-    queries: np.ndarray, gallery: np.ndarray, count: int, block: int = BLOCK
+    queries: np.ndarray, gallery: np.ndarray, count: int, block: int = BLOCK, engine: str = "numpy"
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearest gallery entries of each query, exactly, a block of the gallery at a time.
 
+    Args:
+        queries: `(Q, D)`.
+        gallery: `(M, D)`, which may be a memory map.
+        count: How many entries of each query.
+        block: Gallery pictures that are compared at a time: memory does not grow with their number.
+        engine: "numpy", or "faiss" for the same on all cores and GPUs (extra `faiss`).
+
     Returns:
         Places `(Q, count)` and similarities `(Q, count)`, the nearest first; fewer where the gallery is smaller.
+
+    Raises:
+        DataError: faiss is not installed.
     """
+    if engine not in _ENGINES:
+        raise ValueError(f"Engines are {' and '.join(_ENGINES)}. Received: engine={engine!r}")
     queries = _unit(queries)
+    nearest_of = _ENGINES[engine]
     places = np.zeros((len(queries), 0), np.int64)
     best = np.zeros((len(queries), 0), queries.dtype)
     first = 0
     for part in blocks(gallery, block):
-        similarities = np.concatenate([best, queries @ _unit(part).T], axis=1)
-        fresh = np.broadcast_to(np.arange(first, first + len(part)), (len(queries), len(part)))
-        candidates = np.concatenate([places, fresh], axis=1)
-        order = np.argsort(-similarities, axis=1, kind="stable")[:, :count]
-        best = np.take_along_axis(similarities, order, axis=1)
-        places = np.take_along_axis(candidates, order, axis=1)
+        fresh, similarities = nearest_of(queries, _unit(part), min(count, len(part)))
+        best = np.concatenate([best, similarities], axis=1)
+        places = np.concatenate([places, first + fresh], axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")[:, :count]
+        best = np.take_along_axis(best, order, axis=1)
+        places = np.take_along_axis(places, order, axis=1)
         first += len(part)
     return places, best
+
+
+def _nearest_by_numpy(queries: np.ndarray, part: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    similarities = queries @ part.T
+    places = np.argpartition(-similarities, count - 1, axis=1)[:, :count]
+    return places, np.take_along_axis(similarities, places, axis=1)
+
+
+def _nearest_by_faiss(queries: np.ndarray, part: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        import faiss
+    except ImportError as error:
+        raise DataError(
+            "faiss is not installed: install the faiss extra with `pip install 'agetrans[faiss]'`."
+        ) from error
+    index = faiss.IndexFlatIP(part.shape[1])
+    index.add(np.ascontiguousarray(part, np.float32))
+    similarities, places = index.search(np.ascontiguousarray(queries, np.float32), count)
+    return places, similarities
+
+
+_ENGINES = {"numpy": _nearest_by_numpy, "faiss": _nearest_by_faiss}
 
 
 def blocks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from agetrans.cli.console import DONE, CommandError, shown
-from agetrans.data.files import write_text
 from agetrans.data.labelled import DataError
-from agetrans.recognition.data import FaceSet, RecognitionBatches, read_face
-from agetrans.recognition.protocols import fuse
+from agetrans.files import write_text
+from agetrans.recognition.data import FaceSet, RecognitionBatches
 from agetrans.recognition.settings import RecognitionSettings
 from agetrans.recognition.trainers import make_encoder, make_trainer
 from agetrans.training.distribution import Devices, WorkerLost
 from agetrans.training.record import GENERATOR, NotFinite, Record, restore
-from agetrans.training.trainer import to_floats
 
 SETTINGS, PEOPLE = "settings.json", "people.json"
 
@@ -111,23 +107,3 @@ def load_recogniser(run: Path) -> Any:
     recogniser = make_encoder(RecognitionSettings.from_json(settings.read_text(encoding="utf-8")))
     load_run(recogniser, run)
     return recogniser
-
-
-def embed(recogniser: Any, paths: list[Path], how: str = "add", batch: int = 64) -> np.ndarray:
-    """Embeddings of pictures, each fused with its mirror image; `(N, D)` float32 of length 1.
-
-    Args:
-        recogniser: A `FaceEncoder`.
-        paths: Of framed faces.
-        how: See `fuse`.
-        batch: Pictures at a time.
-    """
-    rows: list[np.ndarray] = []
-    for first in range(0, len(paths), batch):
-        pictures = np.stack([read_face(path, recogniser.size) for path in paths[first : first + batch]])
-        plain, mirrored = (
-            ops.convert_to_numpy(recogniser(to_floats(view), training=False)).astype(np.float32)
-            for view in (pictures, pictures[:, :, ::-1].copy())
-        )
-        rows.append(fuse(plain, mirrored, how))
-    return np.concatenate(rows)

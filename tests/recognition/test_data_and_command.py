@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from agetrans.data.labelled import DataError, Photograph
-from agetrans.pictures import write_picture
+from agetrans.pictures import read_picture, write_picture
 from agetrans.recognition.data import FaceSet, RecognitionBatches, read_face
-from agetrans.recognition.session import embed, load_recogniser
+from agetrans.recognition.recognisers import find_recogniser, read_views
+from agetrans.recognition.session import load_recogniser
 from agetrans.recognition.settings import preset
+from tests.conftest import PORTRAIT
+from tests.models.agetrans_reference import numbers
 from tests.test_cli import agetrans
 
 SMALL = ["--size=32x32", "--width=2", "--features=4", "--batch=4", "--steps=2", "--tick=1", "--warmup=0"]
@@ -104,9 +107,20 @@ def test_a_run_trains_and_leaves_a_recogniser(
     assert agetrans(*command) == 0
     assert "9 pictures of 3 people" in capsys.readouterr().out
     assert [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()] == [1, 2]
-    vectors = embed(load_recogniser(out), sorted(data.rglob("*.png")), "concatenate")
-    assert vectors.shape == (9, 8)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    paths = sorted(data.rglob("*.png"))
+    write_picture(tmp_path / "wide.png", np.zeros((32, 48, 3), np.uint8))
+    views = read_views(find_recogniser(str(out)), [*paths, tmp_path / "wide.png"])
+    assert views.usable.tolist() == [True] * 9 + [False]
+    assert "frame the faces first" in views.unused[0][1]
+    pictures = np.stack([read_picture(path) for path in paths]).astype("f") / 127.5 - 1
+    network = load_recogniser(out)
+    np.testing.assert_allclose(views.plain[:9], numbers(network(pictures)), atol=1e-5)
+    np.testing.assert_allclose(views.mirrored[:9], numbers(network(pictures[:, :, ::-1].copy())), atol=1e-5)
+    assert views.fused("concatenated").shape == (10, 8)
+    found = read_views(find_recogniser(str(out), framed=False), [PORTRAIT])
+    assert found.plain.shape == (1, 4)
+    assert agetrans("verify", "leave-one-out", data, "--model", out, "--out", tmp_path / "v") == 0
+    assert "leave-one-out, rank 1" in capsys.readouterr().out
     assert agetrans(*command) == 0  # it has come to its end
     assert "goes on from step 2" in capsys.readouterr().out
     assert agetrans(*command, "--width", "4") == 2

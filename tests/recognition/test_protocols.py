@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
+from agetrans.data.labelled import DataError
 from agetrans.recognition import protocols
 
 RANDOM = np.random.default_rng(0)
@@ -61,16 +64,15 @@ def test_what_cannot_be_verified_is_said(same: np.ndarray) -> None:
 def test_a_picture_never_matches_itself() -> None:
     # All similarities to others are negative: multiplying one's own by 0 would make it the largest.
     embeddings = np.array([[1, 0, 0], [-1, 0.1, 0], [-1, -0.1, 0.0]])
-    share, lonely = protocols.leave_one_out(embeddings[:2], ["a", "b"])
-    assert (share.count, lonely) == (0, 2)
-    share, lonely = protocols.leave_one_out(embeddings, ["a", "a", "b"])
-    assert (share.value, share.count, lonely) == (0.5, 2, 1)
+    assert np.isnan(protocols.leave_one_out(embeddings[:2], ["a", "b"])).all()
+    hits = protocols.leave_one_out(embeddings, ["a", "a", "b"])
+    np.testing.assert_array_equal(hits, [1.0, 0.0, np.nan])
 
 
 def test_leave_one_out_counts_the_nearest() -> None:
     embeddings = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9], [0.95, 0.05]])
-    share, lonely = protocols.leave_one_out(embeddings, ["a", "a", "b", "b", "b"])
-    assert (share.value, share.count, lonely) == (0.4, 5, 0)
+    hits = protocols.leave_one_out(embeddings, ["a", "a", "b", "b", "b"])
+    np.testing.assert_array_equal(hits, [0, 0, 1, 1, 0])
 
 
 @pytest.mark.parametrize("block", [1, 3, 100])
@@ -94,23 +96,59 @@ def test_ranks_among_distractors_are_those_of_a_sorted_gallery(block: int) -> No
     assert (result[21].value, lonely) == (1.0, 2)
 
 
+@pytest.mark.parametrize("block", [2, 100])
+def test_without_distractors_the_other_people_of_the_set_are_some(block: int) -> None:
+    faces, names = RANDOM.normal(size=(7, 4)), np.array(["a", "b", "a", "b", "a", "c", "d"])
+    result, lonely = protocols.against_distractors(faces, names, None, (1, 3, 7), block)
+    unit = faces / np.linalg.norm(faces, axis=1, keepdims=True)
+    ranks = []
+    for i in range(7):
+        others = unit[names != names[i]]
+        for j in range(7):
+            if i != j and names[i] == names[j]:
+                ranks.append(1 + int((others @ unit[i] >= unit[j] @ unit[i]).sum()))
+    assert len(ranks) == 8
+    assert {k: share.value for k, share in result.items()} == {
+        k: pytest.approx(np.mean(np.array(ranks) <= k)) for k in (1, 3, 7)
+    }
+    assert lonely == 2
+    with pytest.raises(ValueError, match="needs a distractor"):
+        protocols.against_distractors(faces[:2], ["a", "a"])
+
+
 def test_probes_match_by_name_whatever_the_order_and_the_counts() -> None:
     gallery, names = np.eye(4), ["d", "a", "c", "b"]
-    probes = np.eye(4)[[1, 3, 0, 2, 1]]
-    share, unknown = protocols.probe_and_gallery(probes, ["a", "b", "d", "a", "nobody"], gallery, names)
-    assert (share.value, share.count, unknown) == (0.75, 4, 1)
+    probes = np.eye(4)[[1, 3, 0, 2, 1]] + 0.1 * np.eye(4)[[0, 0, 1, 1, 0]]
+    found, unknown = protocols.probe_and_gallery(
+        probes, ["a", "b", "d", "a", "nobody"], gallery, names, ranks=(1, 2, 9)
+    )
+    assert {rank: (share.value, share.count) for rank, share in found.items()} == {
+        1: (0.75, 4),
+        2: (1.0, 4),
+        9: (1.0, 4),
+    }
+    assert unknown == 1
 
 
 @pytest.mark.parametrize("block", [2, 5, 1000])
-def test_search_in_blocks_is_exact(block: int) -> None:
+@pytest.mark.parametrize("engine", ["numpy", "faiss"])
+def test_search_in_blocks_is_exact(block: int, engine: str) -> None:
+    if engine == "faiss":
+        pytest.importorskip("faiss")
     queries, gallery = RANDOM.normal(size=(3, 8)), RANDOM.normal(size=(11, 8))
     cosines = (queries / np.linalg.norm(queries, axis=1)[:, None]) @ (
         gallery / np.linalg.norm(gallery, axis=1)[:, None]
     ).T
-    places, best = protocols.search(queries, gallery, 4, block)
+    places, best = protocols.search(queries, gallery, 4, block, engine)
     np.testing.assert_array_equal(places, np.argsort(-cosines, axis=1)[:, :4])
-    np.testing.assert_allclose(best, np.sort(cosines, axis=1)[:, ::-1][:, :4])
-    assert protocols.search(queries, gallery[:2], 4)[0].shape == (3, 2)
+    np.testing.assert_allclose(best, np.sort(cosines, axis=1)[:, ::-1][:, :4], rtol=1e-5)
+    assert protocols.search(queries, gallery[:2], 4, engine=engine)[0].shape == (3, 2)
+
+
+def test_without_faiss_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(DataError, match=r"agetrans\[faiss\]"):
+        protocols.search(np.eye(2), np.eye(2), 1, engine="faiss")
 
 
 def test_accuracy_by_age_gap_adds_up() -> None:
