@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agetrans.cli.console import CommandError, say
 
@@ -22,26 +23,67 @@ PUBLISHED = (10, 4)
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for; the names are those of `AgeTransformer.transform` and of the flags."""
+    """What was asked for; the names are those of `AgeTransformer.transform` and of the flags.
 
-    group: int | None
-    snapshot: str | None
-    ages: list[float] | None
-    steps: int | None
-    face: str
-    paste: bool
-    size: int | None
-    seed: int | None
-    framing: str | None
-    precision: str
-    batch_size: int
-    kind: str
-    sheet: bool
-    film: bool
+    What nobody asks for is what the authors' program does: a crop of the largest face, as PNG, with sheet and film.
+    """
+
+    group: int | None = None
+    snapshot: str | None = None
+    ages: list[float] | None = None
+    steps: int | None = None
+    face: str = "largest"
+    paste: bool = False
+    size: int | None = None
+    seed: int | None = None
+    framing: str | None = None
+    precision: str = PRECISIONS[0]
+    batch_size: int = 16
+    kind: str = ".png"
+    sheet: bool = True
+    film: bool = True
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace, **more: Any) -> Wish:
+        """The flags that have a wish's names, and what else is wished."""
+        named = {item.name for item in fields(cls)} & set(vars(arguments))
+        return cls(**{name: getattr(arguments, name) for name in named} | more)
+
+
+def add_model_flags(parser: argparse.ArgumentParser, batch_size: int) -> None:
+    """Adds the flags that say which model computes, and how."""
+    parser.add_argument("--group", type=int, metavar="N", help="number of age groups, 10 or 4 (default: 10)")
+    parser.add_argument(
+        "--snapshot",
+        metavar="MODEL",
+        help="a name, a folder, or AgeTransGAN's own .pt (default: agetrans_10group or agetrans_4group)",
+    )
+    parser.add_argument(
+        "--batch_size",
+        type=int,
+        default=batch_size,
+        metavar="N",
+        help=f"pictures computed at once, fewer where memory is short (default: {batch_size})",
+    )
+    parser.add_argument(
+        "--framing",
+        choices=FRAMINGS,
+        help="how the face is cut out: as AgeTransGAN's program does, or FFHQ's (default: what the model is used to)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="bfloat16 is faster on newer processors, and less exact (default: float32)",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="seeds the model's noise (default: no noise)")
 
 
 class Ageing:
     """Ages photographs as wished, one after the other, with one model.
+
+    Attributes:
+        groups: number of the model's age groups.
 
     Raises:
         CommandError: a wish that cannot be met.
@@ -78,6 +120,7 @@ class Ageing:
             raise CommandError(
                 f"--group says {wish.group} age groups, and the model in {self._snapshot} has {age_groups.count}."
             )
+        self.groups = age_groups.count
         try:
             self._plan = AgePlan.of(age_groups, wish.ages, None, wish.steps)
         except ValueError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agetrans.cli.ageing import Ageing, Wish
+from agetrans.cli.ageing import Ageing, Wish, add_model_flags
 from agetrans.cli.console import DONE, EXIT_CODES, CommandError, SentenceParser, run_console, say, shown
 from agetrans.cli.screen import Recorder, Screen, Window
 
@@ -40,19 +40,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--age", type=float, default=70, metavar="YEARS", help="to begin with (default: 70)")
     parser.add_argument("--no_live", action="store_true", help="begin with the camera as it is")
     parser.add_argument(
-        "--group", type=int, default=10, metavar="N", help="number of age groups, 10 or 4 (default: 10)"
-    )
-    parser.add_argument(
         "--img_size",
         type=int,
         default=1024,
         metavar="PIXELS",
         help="side of captured pictures (default: 1024)",
     )
-    parser.add_argument(
-        "--batch_size", type=int, default=16, metavar="N", help="of captured runs (default: 16)"
-    )
-    parser.add_argument("--snapshot", metavar="NAME_OR_FOLDER", help="the model (default: agetrans_10group)")
+    add_model_flags(parser, batch_size=16)
     return parser.parse_args(argv[1:])
 
 
@@ -63,29 +57,12 @@ def console(home: Path) -> None:
 
 def run(arguments: argparse.Namespace, home: Path) -> int:
     """Does what the flags say; returns the exit status."""
-    ageing = Ageing(
-        Wish(
-            group=arguments.group,
-            snapshot=arguments.snapshot,
-            ages=None,
-            steps=STEPS,
-            face="largest",
-            paste=False,
-            size=arguments.img_size,
-            seed=None,
-            framing=None,
-            precision="float32",
-            batch_size=arguments.batch_size,
-            kind=".png",
-            sheet=True,
-            film=True,
-        )
-    )
+    ageing = Ageing(Wish.of(arguments, steps=STEPS, size=arguments.img_size))
     if arguments.record is not None and arguments.source is None:
         raise CommandError("--record needs --source FILE: nobody could stop the camera without a window.")
     rate, frames = film_frames(arguments.source) if arguments.source else (None, camera_frames())
     screen: Screen = Recorder(arguments.record, rate or 25) if arguments.record else Window("AgeTrans")
-    results = home / "result" / str(arguments.group)
+    results = home / "result" / str(ageing.groups)
     with screen:
         demo = Demo(screen, ageing, results, arguments.age, not arguments.no_live, rate)
         shown_frames, seconds = demo.run(frames)

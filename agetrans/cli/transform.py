@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.ageing import FRAMINGS, PRECISIONS, Ageing, Wish
+from agetrans.cli.ageing import Ageing, Wish, add_model_flags
 from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, progress, shown
 from agetrans.cli.films import age_films, is_film
 
@@ -46,7 +46,6 @@ def add_verb(verbs: Any, name: str) -> None:
     what.add_argument(
         "--steps", type=int, metavar="N", help="pictures from one age group to the next (default: 1)"
     )
-    parser.add_argument("--group", type=int, metavar="N", help="number of age groups, 10 or 4 (default: 10)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--paste", action="store_true", help="the whole photograph with the face changed (default)"
@@ -59,11 +58,6 @@ def add_verb(verbs: Any, name: str) -> None:
         "--face", default="largest", metavar="largest|all|N", help="which face; 0 is the largest"
     )
     parser.add_argument(
-        "--snapshot",
-        metavar="MODEL",
-        help="a name, a folder, or AgeTransGAN's own .pt (default: agetrans_10group)",
-    )
-    parser.add_argument(
         "--film", action=argparse.BooleanOptionalAction, help="an mp4 (default: with --steps)"
     )
     parser.add_argument(
@@ -72,24 +66,7 @@ def add_verb(verbs: Any, name: str) -> None:
     parser.add_argument(
         "--format", choices=["png", "jpg"], default="png", help="of the pictures (default: png)"
     )
-    parser.add_argument(
-        "--batch_size",
-        type=int,
-        default=4,
-        metavar="N",
-        help="pictures computed at once, fewer where memory is short (default: 4)",
-    )
-    parser.add_argument(
-        "--framing",
-        choices=FRAMINGS,
-        help="how the face is cut out: as AgeTransGAN's program does, or FFHQ's (default: what the model is used to)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="float32",
-        help="bfloat16 is faster on newer processors, and less exact (default: float32)",
-    )
+    add_model_flags(parser, batch_size=4)
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that share a folder (default: 1)"
     )
@@ -105,7 +82,6 @@ def add_verb(verbs: Any, name: str) -> None:
         metavar="FLAG",
         help="a flag of that runner; may be repeated",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="seeds the model's noise (default: no noise)")
     parser.add_argument("--timing", action="store_true", help="say where the time went")
 
 
@@ -120,20 +96,10 @@ def _ages(text: str) -> list[float]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit status."""
-    wish = Wish(
-        group=arguments.group,
-        snapshot=arguments.snapshot,
-        ages=arguments.ages,
-        steps=arguments.steps,
-        face=arguments.face,
+    wish = Wish.of(
+        arguments,
         paste=not arguments.crop,
-        size=arguments.size,
-        seed=arguments.seed,
-        framing=arguments.framing,
-        precision=arguments.precision,
-        batch_size=arguments.batch_size,
         kind=f".{arguments.format}",
-        sheet=arguments.sheet,
         film=(arguments.steps or 1) > 1 if arguments.film is None else arguments.film,
     )
     if arguments.out.exists() and not arguments.out.is_dir():
@@ -198,11 +164,9 @@ def _folder(ageing: Ageing, arguments: argparse.Namespace) -> int:
 
 
 def _photos(folder: Path) -> list[Path]:
-    from agetrans.pictures import SUFFIXES
+    from agetrans.pictures import SUFFIXES, pictures_in
 
-    photos = sorted(
-        entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file()
-    )
+    photos = pictures_in(folder)
     if not photos:
         raise CommandError(
             f"There is no photograph in {folder}; endings that are looked for: {', '.join(SUFFIXES)}."

@@ -29,23 +29,10 @@ class Audience:
 
 @pytest.fixture
 def ageing(tiny_snapshots):
-    arguments = camera.parse(["main.py", "--snapshot", str(tiny_snapshots / "agetrans_10group")])
-    wish = camera.Wish(
-        arguments.group,
-        arguments.snapshot,
-        None,
-        1,
-        "largest",
-        False,
-        64,
-        None,
-        None,
-        "float32",
-        4,
-        ".png",
-        True,
-        True,
+    arguments = camera.parse(
+        ["main.py", "--batch_size", "4", "--snapshot", str(tiny_snapshots / "agetrans_10group")]
     )
+    wish = camera.Wish.of(arguments, steps=1, size=64)
     return camera.Ageing(wish)
 
 

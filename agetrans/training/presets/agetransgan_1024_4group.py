@@ -8,21 +8,8 @@ measures a step and says the hours. Figures to expect: those of the authors, doc
 and rates are those of a public derivative, because the authors have not published theirs.
 """
 
-from agetrans.training.settings import Settings
-from agetrans.training.weights import Terms
+from dataclasses import replace
 
-SETTINGS = Settings(
-    model="agetransgan",
-    size=1024,
-    width=512,
-    group="4",
-    batch=16,
-    accumulate=4,
-    kimg=12000.0,
-    learning_rate=2e-4,
-    discriminator_rate=2e-4,
-    ema_kimg=10.0,
-    tick_kimg=4.0,
-    sheet_kimg=100.0,
-    terms=Terms(path_length=2.0),
-)
+from agetrans.training.presets.agetransgan_1024_10group import SETTINGS as TEN_GROUPS
+
+SETTINGS = replace(TEN_GROUPS, group="4", kimg=12000.0)

@@ -9,21 +9,8 @@ docs/training.md. Loss weights and rates are those of a public derivative, becau
 published theirs.
 """
 
-from agetrans.training.settings import Settings
-from agetrans.training.weights import Terms
+from dataclasses import replace
 
-SETTINGS = Settings(
-    model="agetransgan",
-    size=256,
-    width=512,
-    group="0,31,41,51",
-    batch=32,
-    accumulate=1,
-    kimg=12000.0,
-    learning_rate=2e-4,
-    discriminator_rate=2e-4,
-    ema_kimg=10.0,
-    tick_kimg=4.0,
-    sheet_kimg=100.0,
-    terms=Terms(path_length=2.0),
-)
+from agetrans.training.presets.agetransgan_1024_10group import SETTINGS as TEN_GROUPS
+
+SETTINGS = replace(TEN_GROUPS, size=256, group="0,31,41,51", batch=32, accumulate=1, kimg=12000.0)
