@@ -11,6 +11,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from agetrans.files import whole_file
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif")
 """Endings, in lower case, that a folder is searched for."""
 LARGEST = 120_000_000
@@ -25,6 +27,11 @@ _JPEG_QUALITY, _WEBP_QUALITY, _PNG_COMPRESSION = 95, 90, 1
 
 class PictureError(ValueError):
     """A picture file cannot be used; the message is one sentence for the person who named it."""
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files of a folder, sorted by name."""
+    return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
 
 
 def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
@@ -109,12 +116,8 @@ def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
         PictureError: The ending is of no format that is written.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
+    with whole_file(path) as unfinished:
         _save(unfinished, picture, path.suffix.lower() or path.name)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def encode_picture(picture: np.ndarray, suffix: str, quality: int = _JPEG_QUALITY) -> bytes:

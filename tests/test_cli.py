@@ -272,8 +272,13 @@ def test_classic_program_refuses_in_one_sentence(argv, says, model, tmp_path, ca
 def run_until_a_picture_is_written(photo: Path, model: Path, out: Path) -> subprocess.Popen[str]:
     """Starts a long run in a process of its own and returns while it is writing."""
     flags = ["--steps", "200", "--crop", "--size", "512", "--snapshot", model, "--out", out]
+    # A parent that ignores the interrupt, such as nohup, would hand that down.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from agetrans.cli import console; console()"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "agetrans", "transform", photo, *flags],
+        [sys.executable, "-c", code, "transform", photo, *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

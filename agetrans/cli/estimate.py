@@ -70,8 +70,9 @@ def console() -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit status."""
+    from agetrans.evaluation.errors import EvaluationError
     from agetrans.evaluation.estimators import find_estimator
-    from agetrans.evaluation.files import EvaluationError, pictures_in
+    from agetrans.pictures import pictures_in
 
     folder, table = arguments.pred_path, arguments.outcsv
     if not folder.is_dir():
@@ -124,14 +125,14 @@ class Ages:
 
     def add(self, names: list[str], years: np.ndarray) -> None:
         """Adds rows, ages rounded to whole years and written as the authors do: `23.0`."""
-        from agetrans.evaluation.files import write_whole
+        from agetrans.files import write_text
 
         for name, age in zip(names, years, strict=True):
             self.rows[name] = str(float(round(float(age))))
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(self.rows.items())
-        write_whole(self._record, json.dumps(self._made_with) + "\n")
-        write_whole(self._path, text.getvalue())
+        write_text(self._record, json.dumps(self._made_with) + "\n")
+        write_text(self._path, text.getvalue())
 
 
 def _estimate(estimator: Estimator, paths: list[Path], framed: bool, ages: Ages) -> list[str]:

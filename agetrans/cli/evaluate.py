@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             "--real is needed where the sources are a folder: real people of all ages to compare with."
         )
-    from agetrans.evaluation.files import EvaluationError
+    from agetrans.evaluation.errors import EvaluationError
     from agetrans.evaluation.judges import MissingJudgeError
     from agetrans.evaluation.readings import CacheError
 
@@ -119,8 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _faceplusplus(folder: Path) -> int:
+    from agetrans.evaluation.errors import EvaluationError
     from agetrans.evaluation.faceplusplus_tables import read_tables, tables
-    from agetrans.evaluation.files import EvaluationError
 
     try:
         print(tables(read_tables(folder)))
@@ -131,7 +131,6 @@ def _faceplusplus(folder: Path) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from agetrans.evaluation.estimators import find_estimator
-    from agetrans.evaluation.files import write_whole
     from agetrans.evaluation.methods import CopyControl, FolderMethod, SnapshotMethod, StrangerControl
     from agetrans.evaluation.people import read_real, read_sources
     from agetrans.evaluation.protocol import SHOWN, Protocol
@@ -139,6 +138,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from agetrans.evaluation.report import Judged, report
     from agetrans.evaluation.runs import run_figures, seconds
     from agetrans.evaluation.table import json_lines, table
+    from agetrans.files import write_text
 
     sources = read_sources(arguments.sources, arguments.source_ages, arguments.people)
     method = _method(arguments, sources)
@@ -176,7 +176,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         facts["could not be used"] = "; ".join(unusable)
 
     lines = "".join(json_lines(each.name, each.figures) for each in judged)
-    write_whole(arguments.out / "figures.jsonl", lines)
+    write_text(arguments.out / "figures.jsonl", lines)
     page = report(
         f"Evaluation of {method.name}",
         facts,
@@ -185,7 +185,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         protocol.thresholds,
         age_groups.names,
     )
-    write_whole(arguments.out / "report.html", page)
+    write_text(arguments.out / "report.html", page)
     for each in judged:
         print(f"{each.name}\n{table(each.figures)}\n")
     for name, value in facts.items():

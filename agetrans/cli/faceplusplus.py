@@ -95,7 +95,7 @@ def _fill(table: Path, paths: list[Path], ask: Callable[[Path], float | None], f
 
 
 def _pictures(folder: Path) -> list[Path]:
-    from agetrans.evaluation.files import pictures_in
+    from agetrans.pictures import pictures_in
 
     if not folder.is_dir():
         raise CommandError(f"There is no folder {folder}.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+
+from agetrans.files import whole_file
 
 _HEAD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + b"\x80\x02M\xe9\x03."
 """Pickles of the format's magic number and of its version."""
@@ -24,13 +25,8 @@ def write_torch_file(path: str | os.PathLike[str], entries: Mapping[str, Mapping
         path: The file; it is written whole or not at all.
         entries: Names to ordered dictionaries of tensors: {"g_ema": {...}}. float32, float64, float16 or int64.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as workshop:
-        fresh = Path(workshop) / path.name
-        with fresh.open("wb") as file:
-            _write(file, entries)
-        fresh.replace(path)
+    with whole_file(Path(path)) as unfinished, unfinished.open("wb") as file:
+        _write(file, entries)
 
 
 def _write(file: BinaryIO, entries: Mapping[str, Mapping[str, np.ndarray]]) -> None:

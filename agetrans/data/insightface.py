@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agetrans.data.files import write_text
 from agetrans.data.labelled import DataError
 from agetrans.data.layouts import picture_files
 from agetrans.data.pairbins import PairSet, read_pair_bin, write_pair_bin
 from agetrans.data.pairlists import missing_pictures, read_pairs, write_pairs
 from agetrans.data.recordio import RecordFile, identity_of, read_property, write_records
+from agetrans.files import whole_file, write_text
 
 UNUSED_FILE = "unused.csv"
 Progress = Callable[[Iterable[int], int], Iterable[int]]
@@ -143,8 +142,6 @@ def _write(stem: Path, content: bytes) -> Path:
         raise DataError(f"{stem.name} of {stem.parent} is neither a JPEG nor a PNG picture.")
     path = stem.with_name(stem.name + kind)
     if not path.exists() or path.stat().st_size != len(content):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(content)
-        os.replace(partial, path)
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(content)
     return path

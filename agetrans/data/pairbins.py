@@ -7,7 +7,6 @@ tuples, and NumPy arrays of bytes. Everything else is refused, and nothing is ev
 
 from __future__ import annotations
 
-import os
 import pickle
 import pickletools
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agetrans.data.labelled import DataError
+from agetrans.files import whole_file
 
 _MOST_INSTRUCTIONS = 20_000_000
 """A set of 100,000 pairs needs about one million."""
@@ -61,12 +61,9 @@ def write_pair_bin(path: Path, pictures: Sequence[bytes], same: Sequence[bool]) 
     """
     if len(pictures) != 2 * len(same):
         raise DataError(f"{len(same)} pairs need {2 * len(same)} pictures, not {len(pictures)}.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
         # Protocol 4: earlier ones have no bytes that Python 3 writes without a function call.
         pickle.dump((list(pictures), [bool(value) for value in same]), file, protocol=4)
-    os.replace(partial, path)
 
 
 def _check(value: Any, path: Path) -> PairSet:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agetrans.data.files import write_text
 from agetrans.data.labelled import DataError
+from agetrans.files import write_text
 
 _SUFFIX = r"\.(?:jpe?g|png|webp|bmp|tiff?)"
 _PAIR = re.compile(rf"(.+?{_SUFFIX})[ \t]+(.+{_SUFFIX})[ \t]+(-?\d+)", re.IGNORECASE)

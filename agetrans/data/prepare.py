@@ -16,11 +16,11 @@ from typing import Any
 
 import cv2
 
-from agetrans.data.files import write_text
 from agetrans.data.framed import frame
 from agetrans.data.labelled import DataError, Photograph
 from agetrans.data.shards import encode_face
 from agetrans.data.tfrecord import write_record
+from agetrans.files import whole_file, write_text
 from agetrans.pictures import PictureError, read_picture
 
 AS_IT_IS = "none"
@@ -102,9 +102,8 @@ def plan_shards(
 def make_shard(shard: Shard) -> int:
     """Writes one shard, whole or not at all, and the list of what it could not use; returns its number of faces."""
     unused: list[tuple[str, str]] = []
-    temporary = shard.path.with_name(shard.path.name + ".partial")
     faces = 0
-    with open(temporary, "wb") as file:
+    with whole_file(shard.path) as unfinished, open(unfinished, "wb") as file:
         for photograph in shard.photographs:
             try:
                 picture = _face(photograph.path, shard.framing)
@@ -123,8 +122,7 @@ def make_shard(shard: Shard) -> int:
             faces += 1
         file.flush()
         os.fsync(file.fileno())
-    write_text(shard.unused_path, json.dumps(unused))
-    os.replace(temporary, shard.path)
+        write_text(shard.unused_path, json.dumps(unused))
     return faces
 
 
@@ -172,8 +170,9 @@ def write_unused(shards: Sequence[Shard], unread: Sequence[tuple[str, str]], out
     rows = [tuple(row) for row in unread]
     for shard in shards:
         rows += [tuple(row) for row in json.loads(shard.unused_path.read_text(encoding="utf-8"))]
-    temporary = out / f"{UNUSED_FILE}.partial"
-    with open(temporary, "w", newline="", encoding="utf-8") as file:
+    with (
+        whole_file(out / UNUSED_FILE) as unfinished,
+        open(unfinished, "w", newline="", encoding="utf-8") as file,
+    ):
         csv.writer(file).writerows([("file", "reason"), *rows])
-    os.replace(temporary, out / UNUSED_FILE)
     return len(rows)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from agetrans.data.files import write_text
 from agetrans.data.labelled import DataError
+from agetrans.files import whole_file, write_text
 
 MAGIC = 0xCED7230A
 _MAGIC_BYTES = struct.pack("<I", MAGIC)
@@ -215,10 +215,8 @@ def write_records(
     Returns:
         How many pictures were written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    record, index = folder / "train.rec", []
-    partial = folder / "train.rec.partial"
-    with partial.open("wb") as file:
+    index = []
+    with whole_file(folder / "train.rec") as unfinished, unfinished.open("wb") as file:
         # The header's place comes first and its content, which counts the pictures, is of known length.
         header_size = 8 + _HEADER.size + 8
         file.write(b"\0" * header_size)
@@ -230,7 +228,6 @@ def write_records(
         file.seek(0)
         ends = struct.pack("<2f", float(count + 1), float(count + 1 + people))
         write_record(file, _HEADER.pack(2, 0.0, 0, 0) + ends)
-    partial.replace(record)
     lines = [f"{key}\t{offset}\n" for key, offset in enumerate([0, *index])]
     write_text(folder / "train.idx", "".join(lines))
     write_text(folder / "property", f"{people},{size[0]},{size[1]}")

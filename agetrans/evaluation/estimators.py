@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 import agetrans
-from agetrans.evaluation.files import EvaluationError
+from agetrans.evaluation.errors import EvaluationError
 from agetrans.startup import start_keras
 
 _BATCH = 32

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agetrans.evaluation.files import EvaluationError, write_whole
+from agetrans.evaluation.errors import EvaluationError
 from agetrans.evaluation.table import number
+from agetrans.files import write_text
 from agetrans.groups import AgeGroups
 
 NO_FACE = "no_face"
@@ -41,7 +42,7 @@ class Rows:
         self.values = {row[1]: row[2] for row in found}
         text = _lines(found)
         if path.exists() and text != _text(path):
-            write_whole(path, text, errors=_ANY_NAME)
+            write_text(path, text, errors=_ANY_NAME)
 
     def add(self, index: int, name: str, value: float | None) -> None:
         """Appends a row and waits until it is on disk; None is recorded as `no_face`."""

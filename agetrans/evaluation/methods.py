@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from agetrans.evaluation.files import EvaluationError, pictures_in
+from agetrans.evaluation.errors import EvaluationError
 from agetrans.evaluation.people import (
     RealPeople,
     Sources,
@@ -20,7 +20,7 @@ from agetrans.evaluation.people import (
 from agetrans.faces import FaceNotFound
 from agetrans.groups import AgeGroups
 from agetrans.inference import AgeTransformer
-from agetrans.pictures import PictureError, read_picture
+from agetrans.pictures import PictureError, pictures_in, read_picture
 
 Outputs = list["np.ndarray | None"]
 """One person at all age groups: `(256, 256, 3)` uint8 RGB framed "ffhq", or None where there is no picture."""

@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agetrans.evaluation.files import EvaluationError, pictures_in
+from agetrans.evaluation.errors import EvaluationError
 from agetrans.evaluation.readings import SIZE
 from agetrans.faces import FaceNotFound, choose_face, find_faces, framing_matrix, warp
 from agetrans.groups import AgeGroups
-from agetrans.pictures import PictureError, read_picture
+from agetrans.pictures import PictureError, pictures_in, read_picture
 
 _FINDING_SIDE = 640
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from agetrans.evaluation import changes
 from agetrans.evaluation.distance import kernel_distance_estimate
+from agetrans.evaluation.errors import EvaluationError
 from agetrans.evaluation.estimators import Estimator
-from agetrans.evaluation.files import EvaluationError
 from agetrans.evaluation.intervals import Estimate, distance_of_means, mean_of, share_of
 from agetrans.evaluation.methods import Method
 from agetrans.evaluation.people import RealPeople, Sources, framed

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
+from agetrans.files import whole_file, write_text
 from agetrans.snapshot import SnapshotError
 
 RECORDS, REPORT = ".agetrans-photographs", "report.csv"
@@ -111,21 +112,16 @@ def do_job(ager: Ager, job: Job) -> Outcome:
 def record(job: Job, status: str, pictures: int, seconds: float, reason: str) -> Outcome:
     """Writes the record of a job."""
     outcome = Outcome(job.photo.name, status, pictures, round(seconds, 2), reason, job.stamp)
-    job.record.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = job.record.with_suffix(".new")
-    unfinished.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
-    unfinished.replace(job.record)
+    write_text(job.record, json.dumps(asdict(outcome)))
     return outcome
 
 
 def write_report(outcomes: Sequence[Outcome], out: Path) -> Path:
     """Writes `report.csv`, one line a photograph, sorted by name."""
-    unfinished = out / f".{REPORT}.new"
-    with open(unfinished, "w", newline="", encoding="utf-8") as file:
+    with whole_file(out / REPORT) as unfinished, open(unfinished, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(asdict(outcome) for outcome in sorted(outcomes, key=lambda done: done.photograph))
-    unfinished.replace(out / REPORT)
     return out / REPORT
 
 

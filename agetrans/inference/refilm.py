@@ -21,6 +21,7 @@ import numpy as np
 
 from agetrans.faces import Face, FaceNotFound, paste_back
 from agetrans.faces.tracking import FaceTracker, choose_tracks, smooth_in_time
+from agetrans.files import whole_file, write_text
 from agetrans.inference.film import Film
 from agetrans.inference.filmsource import FilmError, copy_sound, read_facts, read_frames
 from agetrans.inference.sequence import Track, untracked
@@ -124,11 +125,8 @@ def _paths(
             return FacePaths(known["times"], faces)
         shutil.rmtree(parts)
     paths = _find_paths(source, count, which, smooth, track)
-    parts.mkdir(parents=True, exist_ok=True)
     faces = [{n: p.tolist() for n, p in frame.items()} for frame in paths.faces]
-    unfinished = record.with_suffix(".new")
-    unfinished.write_text(json.dumps({"wish": wish, "times": paths.times, "faces": faces}), encoding="utf-8")
-    unfinished.replace(record)
+    write_text(record, json.dumps({"wish": wish, "times": paths.times, "faces": faces}))
     return paths
 
 
@@ -201,9 +199,11 @@ def _join(files: list[Path], times: list[int], time_base: Fraction, source: Path
     """Puts the parts and the source's sound into one file, whole or not at all."""
     import av
 
-    unfinished = target.with_name(f".{target.name}.unfinished")
     try:
-        with av.open(str(unfinished), "w", format="mp4", options={"movflags": "faststart"}) as joined:
+        with (
+            whole_file(target) as unfinished,
+            av.open(str(unfinished), "w", format="mp4", options={"movflags": "faststart"}) as joined,
+        ):
             joined.metadata["comment"] = NOTE
             with av.open(str(files[0])) as first:
                 video = joined.add_stream_from_template(first.streams.video[0])
@@ -213,11 +213,8 @@ def _join(files: list[Path], times: list[int], time_base: Fraction, source: Path
             pictures = _retimed(files, times, time_base, video)
             for packet in heapq.merge(pictures, sound, key=_seconds):
                 joined.mux(packet)
-        unfinished.replace(target)
     except av.FFmpegError as error:
         raise FilmError(f"{target} could not be written ({error.strerror}).") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _retimed(files: list[Path], times: list[int], time_base: Fraction, video: Any) -> Iterator[Any]:

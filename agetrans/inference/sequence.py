@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from agetrans.files import write_text
 from agetrans.inference.film import Film
 from agetrans.inference.sheet import contact_sheet, thumbnail
 from agetrans.inference.stopwatch import Stopwatch
@@ -140,6 +141,4 @@ def _start_record(folder: Path, files: Sequence[Path]) -> None:
         for name in record.read_text(encoding="utf-8").splitlines():
             if Path(name).name == name:
                 (folder / name).unlink(missing_ok=True)
-    fresh = record.with_name(f"{RECORD}.unfinished")
-    fresh.write_text("".join(f"{path.name}\n" for path in files), encoding="utf-8")
-    fresh.replace(record)
+    write_text(record, "".join(f"{path.name}\n" for path in files))

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from agetrans.data.files import write_text
+from agetrans.files import write_text
 from agetrans.training.averaging import averaged_generator
 from agetrans.training.events import EventWriter
 from agetrans.training.sheet import sample_sheet

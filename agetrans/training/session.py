@@ -11,8 +11,8 @@ import keras
 
 from agetrans.cli.console import DONE, FAILED, shown
 from agetrans.data.batches import Families
-from agetrans.data.files import write_text
 from agetrans.data.labelled import DataError, parse_groups
+from agetrans.files import write_text
 from agetrans.training import build, estimate
 from agetrans.training.autodiff import BACKEND
 from agetrans.training.distribution import Devices, WorkerLost

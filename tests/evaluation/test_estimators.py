@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from agetrans.evaluation.errors import EvaluationError
 from agetrans.evaluation.estimators import ResNetEstimator, SmallEstimator, find_estimator
-from agetrans.evaluation.files import EvaluationError
 from tests.conftest import PORTRAIT
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from agetrans.backend import on_arrays
+from agetrans.files import whole_file
 
 from .network import LATENT_SIZE, Mapping, Synthesis
 
@@ -60,10 +60,8 @@ def shrink(pictures: np.ndarray, size: int) -> np.ndarray:
 
 def save_npz(path: Path, **arrays: np.ndarray) -> None:
     """Writes an uncompressed `.npz` atomically."""
-    temporary = path.with_name(path.name + ".partial")
-    with open(temporary, "wb") as file:
+    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    os.replace(temporary, path)
 
 
 def make_samples(folder: Path, people: int, size: int = 256, shard_size: int = SHARD_SIZE) -> Iterator[Path]:

@@ -1,0 +1,39 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a place beside a file to write to; it takes the file's name when the block ends without an error.
+
+    Args:
+        path: The file; its folder is made.
+
+    Yields:
+        Where to write: `.NAME.unfinished` in the same folder. It is removed if the block fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, errors: str = "strict") -> None:
+    """Writes a text file in UTF-8, with the line ends that the text has.
+
+    Args:
+        path: The file; its folder is made.
+        text: Its content.
+        errors: What becomes of characters that UTF-8 does not have, see `open`.
+    """
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(text.encode("utf-8", errors))
