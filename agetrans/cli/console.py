@@ -25,6 +25,16 @@ class CommandError(ValueError):
     """What the user asked for cannot be done. The message is one sentence."""
 
 
+def check_out(out: Path) -> None:
+    """Refuses a place for results that is a file.
+
+    Raises:
+        CommandError: it is one.
+    """
+    if out.exists() and not out.is_dir():
+        raise CommandError(f"--out must be a folder, and {out} is a file.")
+
+
 class SentenceParser(argparse_flags.ArgumentParser):
     """Complains in one sentence instead of a page of usage."""
 

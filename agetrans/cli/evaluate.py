@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, progress, shown
+from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, check_out, progress, shown
 
 if TYPE_CHECKING:
     from agetrans.evaluation.methods import Method
@@ -95,8 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _faceplusplus(arguments.faceplusplus)
     if arguments.sources is None:
         raise CommandError("whose ages were changed? Give a folder of photographs, or a .npz of framed ones.")
-    if arguments.out.exists() and not arguments.out.is_dir():
-        raise CommandError(f"--out must be a folder, and {arguments.out} is a file.")
+    check_out(arguments.out)
     if arguments.runs < 0:
         raise CommandError(f"--runs must be at least 0, not {arguments.runs}.")
     if arguments.people is not None and arguments.people < 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agetrans.cli.ageing import Ageing, Wish, add_model_flags
-from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, progress, shown
+from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, check_out, progress, shown
 from agetrans.cli.films import age_films, is_film
 
 LISTED = 20
@@ -102,8 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         kind=f".{arguments.format}",
         film=(arguments.steps or 1) > 1 if arguments.film is None else arguments.film,
     )
-    if arguments.out.exists() and not arguments.out.is_dir():
-        raise CommandError(f"--out must be a folder, and {arguments.out} is a file.")
+    check_out(arguments.out)
     ageing = Ageing(wish)
     if arguments.workers < 1:
         raise CommandError(f"--workers must be at least 1, not {arguments.workers}.")

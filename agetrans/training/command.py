@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.console import CommandError, SentenceParser, in_sentences, shown
+from agetrans.cli.console import CommandError, SentenceParser, check_out, in_sentences, shown
 from agetrans.data.labelled import DataError, check_groups, describe_groups, parse_groups
 from agetrans.training.settings import Settings, load_preset, presets, term_names
 from agetrans.training.weights import Terms
@@ -18,7 +18,7 @@ DEFAULT_PRESET = "cpu"
 SETTING_FLAGS = {
     "model": ("agetrans or agetransgan", str),
     "size": ("side of the generator's pictures in pixels", int),
-    "width": ("channels of AgeTrans' finest level, or AgeTransGAN's base width", int),
+    "width": ("half the channels of AgeTrans' finest level, or AgeTransGAN's base width", int),
     "group": ("age groups: 10, 4, or lower bounds in years such as 15,30,40,50", str),
     "batch": ("photographs a step, over all devices", int),
     "accumulate": ("parts of a device's batch that go one after the other, to save memory", int),
@@ -51,7 +51,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--data", type=Path, default=Path("data/prepared"), metavar="DIR", help="shards of agetrans prepare")
     add("--families", type=Path, metavar="DIR", help="family shards, for the presets of families")
     add("--photos", type=Path, metavar="FILE", help="framed photographs (.npz), for the presets of families")
-    add("--critic", type=Path, metavar="FILE", help="weights of the age critic, where a loss needs one")
+    add(
+        "--critic",
+        type=Path,
+        metavar="FILE",
+        help="weights of the age estimator, for families and where a loss needs it",
+    )
     add(
         "--recogniser",
         type=Path,
@@ -178,8 +183,7 @@ def _photographs(flags: argparse.Namespace, settings: Settings) -> Any:
 
 def _check_folder(out: Path, settings: Settings) -> None:
     record = out / "settings.json"
-    if out.exists() and not out.is_dir():
-        raise CommandError(f"--out must be a folder, and {out} is a file.")
+    check_out(out)
     if record.exists():
         different = settings.differences(Settings.from_json(record.read_text(encoding="utf-8")))
         if different:
