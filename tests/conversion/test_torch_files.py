@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import pickletools
+import re
 import struct
 import tracemalloc
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -344,13 +348,77 @@ def mutated(data: bytes, steps: list[tuple[str, float, bytes]]) -> bytes:
 def test_mutated_files_are_read_or_refused_in_little_memory(
     corpus: list[bytes], which: int, steps: list[tuple[str, float, bytes]], tmp_path: Path
 ) -> None:
-    data = mutated(corpus[which % len(corpus)], steps)
+    check_answer(mutated(corpus[which % len(corpus)], steps), tmp_path)
+
+
+def check_answer(data: bytes, folder: Path) -> None:
+    """The file is read, or refused in one line, in little memory."""
     tracemalloc.start()
-    complaint = refusal(data, tmp_path)
+    complaint = refusal(data, folder)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert "\n" not in complaint
     assert peak < 2 * len(data) + 3_000_000
+
+
+PLACES = st.floats(0, 1, exclude_max=True)
+
+
+def at(items: Sequence[Any], share: float) -> int:
+    return int(share * len(items))
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(("delete", "repeat", "swap")), PLACES, PLACES), min_size=1, max_size=6
+    )
+)
+def test_honest_instructions_in_another_order(
+    corpus: list[bytes], steps: list[tuple[str, float, float]], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(io.BytesIO(corpus[1])) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in members if name.endswith("data.pkl"))
+    starts = [place for _, _, place in pickletools.genops(members[name])]
+    parts = [
+        members[name][start:end] for start, end in zip(starts, [*starts[1:], len(members[name])], strict=True)
+    ]
+    for kind, first, second in steps:
+        i, j = at(parts, first), at(parts, second)
+        if kind == "delete" and len(parts) > 1:
+            del parts[i]
+        elif kind == "repeat":
+            parts[i:i] = parts[i : i + 20] * 20
+        else:
+            parts[i], parts[j] = parts[j], parts[i]
+    check_answer(zip_of({**members, name: b"".join(parts)}), tmp_path)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from((b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06")),
+            PLACES,
+            st.integers(4, 44),
+            st.sampled_from((0, 1, 8, 0x7FFF, 0xFFFF, 2**31 - 1, 2**32 - 1)) | st.integers(0, 5000),
+            st.sampled_from((2, 4)),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_zip_headers_of_other_numbers(
+    corpus: list[bytes], steps: list[tuple[bytes, float, int, int, int]], tmp_path: Path
+) -> None:
+    data = corpus[1]
+    for signature, share, offset, value, size in steps:
+        headers = [match.start() for match in re.finditer(re.escape(signature), data)]
+        if headers:
+            place = headers[at(headers, share)] + offset
+            data = data[:place] + (value % 256**size).to_bytes(size, "little") + data[place + size :]
+    check_answer(data, tmp_path)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
