@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from agetrans.cli import recognition_checkpoints
 from agetrans.cli.console import DONE, CommandError, Kind, add_kinds, say, shown
 
 
@@ -62,4 +63,5 @@ def _agetransgan(arguments: argparse.Namespace) -> int:
 
 KINDS = {
     "agetransgan": Kind("a checkpoint of the official AgeTransGAN", _agetransgan_flags, _agetransgan),
+    **recognition_checkpoints.KINDS,
 }

@@ -6,7 +6,9 @@ Linear layers behind a flattened map, and MTLFace's pooled features, are put in 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,27 +16,64 @@ import numpy as np
 from agetrans.conversion.pickled import CheckpointError
 from agetrans.conversion.torch_files import read_torch_file
 from agetrans.models.afd import PYRAMID_GRIDS
+from agetrans.recognition import backbones
+from agetrans.recognition.ages import CUTS
 from agetrans.recognition.encoders import DALEncoder, FaceEncoder, IEFPEncoder, MTLFaceEncoder
+from agetrans.recognition.released import BLOCKS, ReleasedSynthesis
+from agetrans.recognition.session import make_synthesis
+from agetrans.recognition.settings import RecognitionSettings, preset
 
 Named = Iterator[tuple[str, Any, str]]
 """Official names, the variable that takes the tensor, and how its axes are ordered."""
 
 _IGNORED = ("num_batches_tracked",)
+_UNREAD = re.compile(
+    r"_unit_mapping$|^age_estimator\.expectation$|\.kernel$|\.noises\.|^decoder\.decoder\.style\."
+)
+"""What the released package holds and does not need: masks, constants, filters, noise maps, a mapping network."""
+BRANCHES = {"identity": "backbone_id", "age": "backbone_ae"}
+"""IEFP's branches, and how its names begin."""
 
 
-def load(recogniser: FaceEncoder, path: str | os.PathLike[str], branch: str = "backbone_id") -> list[str]:
-    """Gives a recogniser the weights of an official checkpoint.
+def convert(
+    kind: str, path: str | os.PathLike[str], out: Path, branch: str = "identity"
+) -> tuple[RecognitionSettings, list[str]]:
+    """Writes an official checkpoint as the folder of a run, which `--model`, `--start` and `--age_branch` take.
 
     Args:
-        recogniser: `MTLFaceEncoder`, `DALEncoder` or `IEFPEncoder` of the file's size and widths.
-        path: A file of `torch.save`: a state dictionary, alone or below "state_dict" or "model".
-        branch: IEFP's: "backbone_id" or "backbone_ae".
+        kind: "mtlface" (training code or released package), "dal" or "iefp".
+        path: A file of `torch.save`.
+        out: Folder to write: `settings.json`, `generator.weights.h5`, and of MTLFace's released package
+            `synthesis.weights.h5`, which `agetrans.recognition.session.load_synthesis` reads.
+        branch: Of IEFP, one of `BRANCHES`.
 
     Returns:
-        Names in the file that the recogniser has no place for, such as class matrices and decoders.
+        What the network is, and names in the file that it has no place for.
 
     Raises:
-        CheckpointError: The file cannot be read, or a weight is missing or of another shape. Nothing is changed then.
+        CheckpointError: The file cannot be read, or is of another network. Nothing is written then.
+    """
+    from agetrans.recognition.session import save_recogniser
+    from agetrans.recognition.trainers import make_encoder
+
+    state = read_state(path)
+    settings = read_settings(kind, state, branch)
+    recogniser = make_encoder(settings)
+    rest = load_state(recogniser, state, BRANCHES[branch])
+    synthesis = None
+    if "decoder.latent_avg" in state:
+        synthesis = make_synthesis(settings)
+        taken = load_synthesis_state(synthesis, state)
+        rest = [name for name in rest if name not in taken and not _UNREAD.search(name)]
+    save_recogniser(recogniser, settings, out, synthesis)
+    return settings, rest
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The state dictionary of a file of `torch.save`, alone or below "state_dict" or "model", without `module.`.
+
+    Raises:
+        CheckpointError: The file cannot be read, or holds none.
     """
     value = read_torch_file(path)
     for name in ("state_dict", "model"):
@@ -42,12 +81,104 @@ def load(recogniser: FaceEncoder, path: str | os.PathLike[str], branch: str = "b
             value = value[name]
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no state dictionary.")
-    return load_state(recogniser, {str(key): array for key, array in value.items()}, branch)
+    return {str(name).removeprefix("module."): array for name, array in value.items()}
+
+
+def read_settings(kind: str, state: Mapping[str, Any], branch: str = "identity") -> RecognitionSettings:
+    """What network a state dictionary is of: backbone, widths, size and age groups, by its names and shapes.
+
+    Raises:
+        CheckpointError: It is none of that kind.
+    """
+    names = {"mtlface": _mtlface_settings, "dal": _dal_settings, "iefp": _iefp_settings}
+    try:
+        found = names[kind](state, BRANCHES[branch])
+    except (KeyError, AttributeError, IndexError) as error:
+        raise CheckpointError(f"This is no checkpoint of {kind}: it lacks {error}.") from None
+    values = {**vars(preset("iefp-age" if (kind, branch) == ("iefp", "age") else kind, "authors")), **found}
+    return RecognitionSettings(**values)
+
+
+def _mtlface_settings(state: Mapping[str, Any], _: str) -> dict[str, Any]:
+    prefix = "encoder." if "encoder.input_layer.0.weight" in state else ""
+    if f"{prefix}block1.0.res_layer.6.weight" in state or any(".res_layer.6." in name for name in state):
+        raise CheckpointError("Networks with squeeze and excitation (irse) are not converted.")
+    linear = state[f"{prefix}output_layer.3.weight"].shape
+    width = state[f"{prefix}input_layer.0.weight"].shape[0]
+    bottleneck = state[f"{prefix}fsm.channel.0.weight"].shape[1]
+    groups = [state[name].shape[0] for name in ("age_estimator.group_output_layer.weight",) if name in state]
+    return {
+        "backbone": _backbone(state, rf"{re.escape(prefix)}block(\d)\.(\d+)\.", "ir"),
+        "width": width,
+        "features": linear[0],
+        "size": _size(linear[1], 8 * width),
+        "package": bottleneck == 2 * 14 * 8 * width,
+        **({"groups": _groups(groups[0])} if groups else {}),
+    }
+
+
+def _iefp_settings(state: Mapping[str, Any], branch: str) -> dict[str, Any]:
+    linear = state[f"{branch}.fc.weight"].shape
+    width = state[f"{branch}.conv1.weight"].shape[0]
+    stages = [name for name in state if re.fullmatch(rf"{branch}\.spu\.seq\.\d+\.running_mean", name)]
+    return {
+        "backbone": _backbone(state, rf"{branch}\.layer(\d)\.(\d+)\.", "iresnet"),
+        "width": width,
+        "features": linear[0],
+        "size": _size(linear[1], 8 * width),
+        "purification": len(stages),
+    }
+
+
+def _dal_settings(state: Mapping[str, Any], _: str) -> dict[str, Any]:
+    width = state["backbone.seq.0.1.weight"].shape[0]
+    linears = [
+        array.shape
+        for name, array in state.items()
+        if re.fullmatch(r"backbone\.seq\.\d+\.weight", name) and array.ndim == 2
+    ]
+    return {"width": width, "features": linears[0][0], "size": _size(linears[0][1], 8 * width)}
+
+
+def _backbone(state: Mapping[str, Any], pattern: str, family: str) -> str:
+    """The name of a backbone by the units of its levels."""
+    places = {match.groups() for name in state if (match := re.match(pattern, name))}
+    counts = tuple(sum(level == str(number) for level, _ in places) for number in range(1, 5))
+    for name, units in backbones.UNITS.items():
+        if name.rstrip("0123456789") == family and tuple(units) == counts:
+            return name
+    raise CheckpointError(f"There is no {family} network of {', '.join(map(str, counts))} units.")
+
+
+def _size(flattened: int, channels: int) -> tuple[int, int]:
+    """Height and width of the pictures by the length of the last map: square, or a little higher than wide."""
+    cells, rest = divmod(flattened, channels)
+    width = next(width for width in range(int(cells**0.5), 0, -1) if cells % width == 0) if cells else 0
+    if rest or not width or cells // width > 2 * width:
+        raise CheckpointError(f"A map of {flattened} numbers is none of {channels} channels.")
+    return 16 * (cells // width), 16 * width
+
+
+def _groups(count: int) -> int:
+    if count not in CUTS:
+        raise CheckpointError(f"There are no borders known for {count} age groups.")
+    return count
 
 
 def load_state(recogniser: FaceEncoder, state: Mapping[str, Any], branch: str = "backbone_id") -> list[str]:
-    """As `load`, from a state dictionary; a leading `module.` of its names is ignored."""
-    state = {name.removeprefix("module."): array for name, array in state.items()}
+    """Gives a recogniser the weights of an official state dictionary.
+
+    Args:
+        recogniser: `MTLFaceEncoder`, `DALEncoder` or `IEFPEncoder` of the dictionary's size and widths.
+        state: See `read_state`.
+        branch: IEFP's: "backbone_id" or "backbone_ae".
+
+    Returns:
+        Names that the recogniser has no place for, such as class matrices and decoders.
+
+    Raises:
+        CheckpointError: A weight is missing or of another shape. Nothing is changed then.
+    """
     taken, values = set(), []
     for name, variable, order in _names(recogniser, state, branch):
         array = state.get(name)
@@ -61,6 +192,39 @@ def load_state(recogniser: FaceEncoder, state: Mapping[str, Any], branch: str = 
     for variable, array in values:
         variable.assign(array)
     return [name for name in state if name not in taken and not name.endswith(_IGNORED)]
+
+
+def load_synthesis_state(synthesis: ReleasedSynthesis, state: Mapping[str, Any]) -> set[str]:
+    """Gives the released package's ageing network its weights.
+
+    Args:
+        synthesis: Of the dictionary's size and widths.
+        state: See `read_state`.
+
+    Returns:
+        Names that were taken.
+
+    Raises:
+        CheckpointError: A weight is missing or of another shape. Nothing is changed then.
+    """
+    values = []
+    for name, variable, order in _synthesis(synthesis):
+        array, shape = state.get(name), tuple(variable.shape)
+        if not isinstance(array, np.ndarray):
+            raise CheckpointError(f"The checkpoint has no {name}, which the ageing network needs.")
+        array = np.asarray(array, np.float32)
+        if order == "conv" and array.ndim >= 4:
+            array = array.reshape(array.shape[-4:]).transpose(2, 3, 1, 0)
+        elif order == "linear":
+            array = array.T
+        elif order == "map":
+            array = array.transpose(0, 2, 3, 1)
+        if array.size != int(np.prod(shape)) or (order != "as is" and array.shape != shape):
+            raise CheckpointError(f"{name} has the shape {state[name].shape}, which does not fit {shape}.")
+        values.append((name, variable, np.ascontiguousarray(array).reshape(shape)))
+    for _, variable, array in values:
+        variable.assign(array)
+    return {name for name, *_ in values}
 
 
 def _ordered(array: np.ndarray, order: str, shape: tuple[int, ...], recogniser: FaceEncoder) -> np.ndarray:
@@ -194,3 +358,41 @@ def _dal(recogniser: DALEncoder) -> Named:
     yield from _norm(f"backbone.seq.{place + 4}", recogniser.head.last_norm)
     for name, layer in zip(("0", "2"), recogniser.residual, strict=True):
         yield from _linear(f"RFM.seq.{name}", layer)
+
+
+def _synthesis(network: ReleasedSynthesis) -> Named:
+    for number, head in enumerate(network.heads):
+        for index, conv in enumerate(head.convs):
+            yield from _conv(f"encoder.styles.{number}.convs.{2 * index}", conv)
+        yield from _linear(f"encoder.styles.{number}.linear", head.linear)
+    for number, (ageing, stage) in enumerate(zip(network.ageing, network.stages, strict=True), 1):
+        place = f"encoder.aging{number}"
+        blocks = [f"{place}.transform.{block}.conv{conv}.0" for block in range(BLOCKS) for conv in (1, 2)]
+        convs = [ageing.enter, *ageing.convs, ageing.leave]
+        for name, conv in zip([f"{place}.conv1.0", *blocks, f"{place}.conv2.0"], convs, strict=True):
+            yield f"{name}.weight", conv.kernel, "conv"
+            yield f"{name}.bias", conv.bias, "as is"
+        names = [f"encoder.upsample{number}.{part}" for part in ("conv.2", "conv.5", "conv2.2", "conv2.5")]
+        for name, conv in zip(names, stage.convs, strict=True):
+            yield from _conv(name, conv)
+        yield from _conv(f"encoder.upsample{number}.shortcut", stage.shortcut)
+    for number, conv in enumerate(network.laterals, 1):
+        yield from _conv(f"encoder.latlayer{number}", conv)
+    yield "decoder.latent_avg", network.average, "as is"
+    place = "decoder.decoder"
+    yield f"{place}.input.input", network.decoder.start, "map"
+    for number, conv in enumerate(network.decoder.convs):
+        name = f"{place}.convs.{number - 1}" if number else f"{place}.conv1"
+        yield from _modulated(f"{name}.conv", conv.conv)
+        yield f"{name}.noise.weight", conv.noise.strength, "as is"
+        yield f"{name}.activate.bias", conv.bias, "as is"
+    for number, image in enumerate(network.decoder.images):
+        name = f"{place}.to_rgbs.{number - 1}" if number else f"{place}.to_rgb1"
+        yield from _modulated(f"{name}.conv", image.conv)
+        yield f"{name}.bias", image.bias, "as is"
+
+
+def _modulated(name: str, conv: Any) -> Named:
+    yield f"{name}.weight", conv.kernel, "conv"
+    yield f"{name}.modulation.weight", conv.modulation.kernel, "linear"
+    yield f"{name}.modulation.bias", conv.modulation.bias, "as is"

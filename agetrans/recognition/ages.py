@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from agetrans.recognition.backbones import batch_norm
+from agetrans.recognition.backbones import BuiltByCalling, batch_norm
 
 CUTS = {
     4: (30, 40, 50),
@@ -45,7 +45,7 @@ def group_loss(logits: Any, groups: Any) -> Any:
     )
 
 
-class AgeHead(layers.Layer):
+class AgeHead(BuiltByCalling, layers.Layer):
     """MTLFace's age head: a map to 101 years, and these to groups.
 
     Args:

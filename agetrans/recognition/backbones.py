@@ -29,6 +29,16 @@ UNITS = {
 OECNN_BLOCKS = (3, 4, 10, 3)
 
 
+class BuiltByCalling:
+    """For layers of layers, whose parts are built where they are first called.
+
+    Keras would otherwise trace `call` at every level of the nest to find their shapes, which takes three times as long.
+    """
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes nothing."""
+
+
 def batch_norm(momentum: float = 0.9, scale: bool = True) -> Any:
     """Batch normalisation with PyTorch's epsilon; Keras' momentum is 1 minus PyTorch's."""
     return layers.BatchNormalization(momentum=momentum, epsilon=EPSILON, scale=scale)
@@ -66,7 +76,7 @@ class Conv(layers.Layer):
         return self.conv(ops.pad(x, ((0, 0), side, side, (0, 0))) if self.padding else x)
 
 
-class SqueezeExcite(layers.Layer):
+class SqueezeExcite(BuiltByCalling, layers.Layer):
     """Squeeze and excitation (Hu et al., 2018): channels scaled by what the whole map says."""
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -78,7 +88,7 @@ class SqueezeExcite(layers.Layer):
         return x * self.excite(self.squeeze(ops.mean(x, axis=(1, 2), keepdims=True)))
 
 
-class ResidualUnit(layers.Layer):
+class ResidualUnit(BuiltByCalling, layers.Layer):
     """BN, Conv 3x3, BN, PReLU, Conv 3x3 with the stride, BN, plus the shortcut; nothing after the sum.
 
     Args:
@@ -113,7 +123,7 @@ class ResidualUnit(layers.Layer):
         return y + self.shortcut_norm(self.shortcut(x), training=training)
 
 
-class IRNet(keras.Model):
+class IRNet(BuiltByCalling, keras.Model):
     """IR network: a stem and four levels, each at half the side of the one before.
 
     Args:
@@ -157,7 +167,7 @@ class IRNet(keras.Model):
         return maps
 
 
-class Piece(layers.Layer):
+class Piece(BuiltByCalling, layers.Layer):
     """DAL's piece: BN, Conv 3x3, ReLU."""
 
     def __init__(self, filters: int, use_bias: bool) -> None:
@@ -169,7 +179,7 @@ class Piece(layers.Layer):
         return ops.relu(self.conv(self.norm(x, training=training)))
 
 
-class OECNN(keras.Model):
+class OECNN(BuiltByCalling, keras.Model):
     """DAL's backbone: pieces and residual blocks of three pieces, max pooling between the levels.
 
     Args:

@@ -99,8 +99,11 @@ def verify_pairs(
             raise DataError(f"{name}: {error}.") from None
         result.add(fusion, _verification(verified, int(same.sum())))
         if years is not None:
-            by_gap = protocols.by_age_gap(scores, same, years[first] - years[second])
-            result.add(fusion, {f"right, {gap} years apart": share for gap, share in by_gap.items()})
+            gaps = years[first] - years[second]
+            shares = protocols.by_age_gap(scores, same, gaps)
+            areas = protocols.auc_by_age_gap(scores, same, gaps)
+            result.add(fusion, {f"right, {gap} years apart": share for gap, share in shares.items()})
+            result.add(fusion, {f"AUC, {gap} years apart": area for gap, area in areas.items()})
         result.curves[fusion] = verified.false_accepts, verified.true_accepts
     return result
 

@@ -11,7 +11,7 @@ import numpy as np
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Name to x and y, each `(N,)`, x rising."""
 _COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7b2d8b", "#b08900", "#444444")
-_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 640, 480, 64, 16, 16, 52
+_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 656, 480, 64, 16, 32, 52
 
 
 def roc_curve(curves: Curves) -> str:

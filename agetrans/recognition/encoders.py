@@ -9,11 +9,11 @@ from keras import layers, ops
 
 from agetrans.models.afd import pyramid_pool
 from agetrans.recognition.ages import AgeHead
-from agetrans.recognition.backbones import Conv, batch_norm, make_backbone
+from agetrans.recognition.backbones import BuiltByCalling, Conv, batch_norm, make_backbone
 from agetrans.recognition.heads import EmbeddingHead, unit
 
 
-class FaceEncoder(keras.Model):
+class FaceEncoder(BuiltByCalling, keras.Model):
     """Base of the recognisers.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from agetrans.recognition.backbones import batch_norm
+from agetrans.recognition.backbones import BuiltByCalling, batch_norm
 
 _LEAST_SQUARE = 1e-12
 
@@ -21,7 +21,7 @@ def unit(x: Any) -> Any:
     return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), _LEAST_SQUARE))
 
 
-class EmbeddingHead(layers.Layer):
+class EmbeddingHead(BuiltByCalling, layers.Layer):
     """BN, flatten, dropout, linear, BN: a map to an embedding that is not normalised.
 
     Args:

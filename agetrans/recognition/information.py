@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from agetrans.recognition.backbones import batch_norm
+from agetrans.recognition.backbones import BuiltByCalling, batch_norm
 
 
-class _Network(layers.Layer):
+class _Network(BuiltByCalling, layers.Layer):
     """BN, linear, ReLU, BN, linear."""
 
     def __init__(self, features: int) -> None:

@@ -15,6 +15,8 @@ from agetrans.evaluation.intervals import Estimate, share_of
 
 FOLDS = 10
 FALSE_ACCEPT_RATES = (1e-1, 1e-2, 1e-3, 1e-4)
+GAPS = (0, 5, 10, 20, 30)
+"""First years of the ranges of years between two pictures."""
 BLOCK = 16384
 """Gallery pictures that are compared at a time."""
 
@@ -109,7 +111,6 @@ def verify(scores: np.ndarray, same: np.ndarray, folds: int = FOLDS) -> Verifica
         threshold = best_threshold(scores[others], same[others])
         shares.append(float(((scores[part] > threshold) == same[part]).mean()))
     false_accepts, true_accepts = roc(scores, same)
-    auc = float((np.diff(false_accepts) * (true_accepts[1:] + true_accepts[:-1]) / 2).sum())
     impostors = int((~same).sum())
     tar = {
         rate: float(true_accepts[false_accepts <= rate].max()) if impostors * rate >= 1 else float("nan")
@@ -118,7 +119,7 @@ def verify(scores: np.ndarray, same: np.ndarray, folds: int = FOLDS) -> Verifica
     return Verification(
         float(np.mean(shares)),
         float(np.std(shares)),
-        auc,
+        area_under(false_accepts, true_accepts),
         equal_error_rate(false_accepts, true_accepts),
         tar,
         false_accepts,
@@ -307,9 +308,11 @@ def blocks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def by_age_gap(
-    scores: np.ndarray, same: np.ndarray, gaps: np.ndarray, edges: Sequence[float] = (0, 5, 10, 20, 30)
+    scores: np.ndarray, same: np.ndarray, gaps: np.ndarray, edges: Sequence[float] = GAPS
 ) -> dict[str, Estimate]:
     """Share of right decisions by the years between two pictures, all at the one threshold of all pairs.
+
+    Two people of like ages are also more alike: read it beside `auc_by_age_gap`, which has no threshold.
 
     Args:
         scores: `(N,)` similarities.
@@ -322,14 +325,39 @@ def by_age_gap(
     """
     threshold = best_threshold(np.asarray(scores, np.float64), np.asarray(same, bool))
     right = ((scores > threshold) == same).astype(np.float64)
+    return {name: share_of(right[part]) for name, part in _ranges(gaps, edges).items()}
+
+
+def auc_by_age_gap(
+    scores: np.ndarray, same: np.ndarray, gaps: np.ndarray, edges: Sequence[float] = GAPS
+) -> dict[str, Estimate]:
+    """Area under the ROC of the pairs of each range; NaN where it has no pairs of one person, or none of two.
+
+    Arguments as `by_age_gap`.
+    """
+    scores, same = np.asarray(scores, np.float64), np.asarray(same, bool)
+    result = {}
+    for name, part in _ranges(gaps, edges).items():
+        both = same[part].any() and not same[part].all()
+        area = area_under(*roc(scores[part], same[part])) if both else float("nan")
+        result[name] = Estimate(area, float("nan"), float("nan"), int(part.sum()))
+    return result
+
+
+def area_under(false_accepts: np.ndarray, true_accepts: np.ndarray) -> float:
+    """Area under a ROC, straight between its points."""
+    return float((np.diff(false_accepts) * (true_accepts[1:] + true_accepts[:-1]) / 2).sum())
+
+
+def _ranges(gaps: np.ndarray, edges: Sequence[float]) -> dict[str, np.ndarray]:
+    """Which gaps lie in which range: `(N,)` bool by the range's name."""
     years = np.abs(gaps)
     result = {}
-    for number, low in enumerate(edges):
-        high = edges[number + 1] if number + 1 < len(edges) else np.inf
+    for low, high in zip(edges, (*edges[1:], np.inf), strict=True):
         name = f"{low:g}-{high - 1:g}" if np.isfinite(high) else f"{low:g}+"
-        result[name] = share_of(right[(years >= low) & (years < high)])
+        result[name] = (years >= low) & (years < high)
     if np.isnan(years).any():
-        result["unknown"] = share_of(right[np.isnan(years)])
+        result["unknown"] = np.isnan(years)
     return result
 
 

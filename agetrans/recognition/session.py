@@ -13,12 +13,13 @@ from agetrans.cli.console import DONE, CommandError, shown
 from agetrans.data.labelled import DataError
 from agetrans.files import write_text
 from agetrans.recognition.data import FaceSet, RecognitionBatches
+from agetrans.recognition.released import ReleasedSynthesis
 from agetrans.recognition.settings import RecognitionSettings
 from agetrans.recognition.trainers import make_encoder, make_trainer
 from agetrans.training.distribution import Devices, WorkerLost
-from agetrans.training.record import GENERATOR, NotFinite, Record, restore
+from agetrans.training.record import GENERATOR, NotFinite, Record, restore, save_atomically
 
-SETTINGS, PEOPLE = "settings.json", "people.json"
+SETTINGS, PEOPLE, SYNTHESIS = "settings.json", "people.json", "synthesis.weights.h5"
 
 
 def train(
@@ -95,8 +96,37 @@ def load_run(recogniser: Any, run: Path) -> None:
         ) from error
 
 
-def load_recogniser(run: Path) -> Any:
-    """The recogniser of a run.
+def save_recogniser(
+    recogniser: Any, settings: RecognitionSettings, out: Path, synthesis: ReleasedSynthesis | None = None
+) -> None:
+    """Writes a recogniser as the folder of a run that `load_recogniser` reads, and what `load_synthesis` reads."""
+    out.mkdir(parents=True, exist_ok=True)
+    save_atomically(recogniser, out / GENERATOR)
+    if synthesis is not None:
+        save_atomically(synthesis, out / SYNTHESIS)
+    write_text(out / SETTINGS, settings.to_json())
+
+
+def make_synthesis(settings: RecognitionSettings) -> ReleasedSynthesis:
+    """The ageing network of MTLFace's released package for these settings, with random weights."""
+    return ReleasedSynthesis(settings.size[0], settings.width, settings.features, settings.groups)
+
+
+def load_synthesis(run: Path) -> ReleasedSynthesis:
+    """The ageing network of a converted checkpoint of MTLFace's released package.
+
+    Raises:
+        CommandError: The folder holds none.
+    """
+    if not (run / SYNTHESIS).is_file():
+        raise CommandError(f"{run} has no {SYNTHESIS}: only MTLFace's released package is converted to one.")
+    synthesis = make_synthesis(read_settings(run))
+    synthesis.load_weights(run / SYNTHESIS)
+    return synthesis
+
+
+def read_settings(run: Path) -> RecognitionSettings:
+    """The settings of a run.
 
     Raises:
         CommandError: The folder holds none.
@@ -104,6 +134,15 @@ def load_recogniser(run: Path) -> Any:
     settings = run / SETTINGS
     if not settings.is_file():
         raise CommandError(f"{run} is no run of train-recognition: it has no {SETTINGS}.")
-    recogniser = make_encoder(RecognitionSettings.from_json(settings.read_text(encoding="utf-8")))
+    return RecognitionSettings.from_json(settings.read_text(encoding="utf-8"))
+
+
+def load_recogniser(run: Path) -> Any:
+    """The recogniser of a run.
+
+    Raises:
+        CommandError: The folder holds none.
+    """
+    recogniser = make_encoder(read_settings(run))
     load_run(recogniser, run)
     return recogniser

@@ -41,6 +41,7 @@ class RecognitionSettings:
             IEFP's bound.
         recognise: MTLFace: train recognition (`--train_fr`).
         synthesise: MTLFace: train synthesis (`--train_fas`).
+        purification: IEFP: stages of the purification unit, see `IEFPEncoder`.
         package: MTLFace: the released package's network instead of the training code's.
         gan_weight: MTLFace's synthesis: of the adversarial loss.
         fas_age_weight: Of the age loss on synthetic faces.
@@ -76,6 +77,7 @@ class RecognitionSettings:
     recognise: bool = True
     synthesise: bool = False
     package: bool = False
+    purification: int = 1
     gan_weight: float = 75.0
     fas_age_weight: float = 10.0
     fas_identity_weight: float = 0.002

@@ -8,10 +8,10 @@ import keras
 from keras import layers, ops
 
 from agetrans.models.icm import IdentityConditionalModule
-from agetrans.recognition.backbones import Conv, batch_norm, prelu
+from agetrans.recognition.backbones import BuiltByCalling, Conv, batch_norm, prelu
 
 
-class _Block(layers.Layer):
+class _Block(BuiltByCalling, layers.Layer):
     """Twice BN, PReLU, Conv 3x3."""
 
     def __init__(self, filters: int) -> None:
@@ -26,7 +26,7 @@ class _Block(layers.Layer):
         return x
 
 
-class UpStage(layers.Layer):
+class UpStage(BuiltByCalling, layers.Layer):
     """One stage of the decoder: twice the side, joined with a map of the encoder."""
 
     def __init__(self, filters: int) -> None:
@@ -41,7 +41,7 @@ class UpStage(layers.Layer):
         return y + self.second(y, training=training)
 
 
-class FaceSynthesis(keras.Model):
+class FaceSynthesis(BuiltByCalling, keras.Model):
     """MTLFace's generator on top of its encoder (Huang et al., CVPR 2021, section 3.2).
 
     The identity conditional module is `agetrans.models.icm`: an eighth of a group's kernels shared with each neighbour,
@@ -83,7 +83,7 @@ def bounded(x: Any) -> Any:
     return x + ops.stop_gradient(ops.clip(x, -1.0, 1.0) - x)
 
 
-class PatchDiscriminator(keras.Model):
+class PatchDiscriminator(BuiltByCalling, keras.Model):
     """MTLFace's conditional patch discriminator: spectral norms inside, the label as planes after the first layer.
 
     Args:

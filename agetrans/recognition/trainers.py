@@ -297,7 +297,7 @@ class IEFPTrainer(RecognitionTrainer):
 
     def _prepare(self) -> None:
         settings = self.settings
-        self.age_branch = IEFPEncoder(settings.backbone, settings.size, settings.width, settings.features)
+        self.age_branch = make_encoder(settings)
         self.age_branch.trainable = False
         self.estimator = SampledBound(settings.features)
         self.estimator.build_all()
@@ -358,8 +358,9 @@ def make_encoder(settings: RecognitionSettings) -> Any:
     common = (settings.backbone, settings.size, settings.width, settings.features)
     if settings.method == "mtlface":
         return MTLFaceEncoder(*common, settings.groups, settings.package)
-    kinds = {"baseline": BaselineEncoder, "dal": DALEncoder}
-    return kinds.get(settings.method, IEFPEncoder)(*common)
+    if settings.method in ("iefp", "iefp-age"):
+        return IEFPEncoder(*common, settings.purification)
+    return {"baseline": BaselineEncoder, "dal": DALEncoder}[settings.method](*common)
 
 
 def make_trainer(settings: RecognitionSettings, classes: int, pictures: int) -> Any:

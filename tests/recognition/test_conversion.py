@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ import numpy as np
 import pytest
 
 from agetrans.conversion.pickled import CheckpointError
-from agetrans.conversion.recognition import load, load_state
+from agetrans.conversion.recognition import load_state
 from agetrans.recognition import backbones
-from agetrans.recognition.encoders import DALEncoder, IEFPEncoder, MTLFaceEncoder
+from agetrans.recognition.encoders import DALEncoder
+from agetrans.recognition.session import load_recogniser
 from tests.models.agetrans_reference import numbers
+from tests.test_cli import agetrans
 
 torch = pytest.importorskip("torch", reason="PyTorch is the reference")
 nn, functional = torch.nn, torch.nn.functional
-SIZE, WIDTH, FEATURES = (32, 48), 4, 6
+SIZE, WIDTH, FEATURES = (48, 32), 4, 6
 
 
 @pytest.fixture(autouse=True)
@@ -122,14 +125,17 @@ class MTLFace(nn.Module):
 
 
 class IResNet(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, purified: bool = True) -> None:
         super().__init__()
+        self.purified = purified
         self.conv1 = nn.Conv2d(3, WIDTH, 3, 1, 1, bias=False)
         self.bn1, self.prelu = nn.BatchNorm2d(WIDTH), nn.PReLU(WIDTH)
         for number, units in enumerate((2, 1, 1, 1)):
             setattr(self, f"layer{number + 1}", level(number, units, True))
         self.bn2, self.fc = nn.BatchNorm2d(8 * WIDTH), nn.Linear(flat(), FEATURES)
         self.features = nn.BatchNorm1d(FEATURES)
+        if not purified:
+            return
         self.spu = nn.Module()
         self.spu.seq = nn.Sequential(nn.BatchNorm1d(FEATURES), nn.ReLU(), nn.Linear(FEATURES, FEATURES))
 
@@ -138,7 +144,19 @@ class IResNet(nn.Module):
         for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = layer(x)
         x = self.features(self.fc(self.bn2(x).flatten(1)))
-        return x - self.spu.seq(x)
+        return x - self.spu.seq(x) if self.purified else x
+
+
+class AgeHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        hidden = [nn.Linear(flat(), FEATURES), nn.ReLU(), nn.Linear(FEATURES, 101)]
+        self.age_output_layer = nn.Sequential(nn.BatchNorm2d(8 * WIDTH), nn.Flatten(), *hidden)
+        self.group_output_layer = nn.Linear(101, 7)
+
+    def forward(self, x: Any) -> Any:
+        years = self.age_output_layer(x)
+        return years, self.group_output_layer(years)
 
 
 def piece(inputs: int, outputs: int, bias: bool) -> list[Any]:
@@ -194,35 +212,71 @@ def compare(network: Any, recogniser: Any) -> None:
     np.testing.assert_allclose(numbers(recogniser(x)) / scale, expected / scale, atol=2e-5)
 
 
+def converted(kind: str, state: dict[str, Any], folder: Path, *flags: str) -> Any:
+    """The recogniser that `agetrans convert` makes of a file, told nothing of its sizes."""
+    torch.save(state, folder / "file.pt")
+    out = folder / "run"
+    assert agetrans("convert", kind, folder / "file.pt", "--out", out, *flags) == 0
+    return load_recogniser(out)
+
+
 @pytest.mark.parametrize("package", [False, True])
-def test_mtlface(tmp_path: Path, package: bool) -> None:
+def test_mtlface(tmp_path: Path, package: bool, capsys: pytest.CaptureFixture[str]) -> None:
     network = shaken(MTLFace(package), "output_layer.4.weight" if package else "")
     prefix = "encoder." if package else ""
-    torch.save({prefix + name: value for name, value in network.state_dict().items()}, tmp_path / "m.pt")
-    recogniser = MTLFaceEncoder("ir18", SIZE, WIDTH, FEATURES, package=package)
-    rest = load(recogniser, tmp_path / "m.pt")
-    assert rest == (["encoder.output_layer.4.weight"] if package else [])
+    state = {prefix + name: value for name, value in network.state_dict().items()}
+    head = shaken(AgeHead())
+    state |= {f"age_estimator.{name}": value for name, value in head.state_dict().items()}
+    state["decoder.decoder.input.input"] = torch.zeros(1, 512, 4, 4)
+    recogniser = converted("mtlface", state, tmp_path)
+    assert "Not taken" in (said := capsys.readouterr().out)
+    assert "decoder.decoder.input.input" in said
+    assert ("the released package's" in said) == package
     compare(network, recogniser)
+    x = np.random.RandomState(1).standard_normal((2, SIZE[0] // 16, SIZE[1] // 16, 8 * WIDTH)).astype("f")
+    with torch.no_grad():
+        expected = head(torch.from_numpy(x.transpose(0, 3, 1, 2).copy()))
+    for theirs, ours in zip(expected, recogniser.age_head(x), strict=True):
+        np.testing.assert_allclose(numbers(ours), theirs.numpy(), atol=1e-4 * float(theirs.abs().max()))
 
 
 def test_iefp(tmp_path: Path) -> None:
-    network, age = shaken(IResNet(), "features.weight"), IResNet()
+    network, age = shaken(IResNet(), "features.weight"), IResNet().eval()
     state = {f"module.backbone_id.{name}": value for name, value in network.state_dict().items()}
     state |= {f"module.backbone_ae.{name}": value for name, value in age.state_dict().items()}
-    torch.save(state, tmp_path / "i.pth")
-    recogniser = IEFPEncoder("iresnet18", SIZE, WIDTH, FEATURES)
-    load(recogniser, tmp_path / "i.pth")
-    compare(network, recogniser)
-    load(recogniser, tmp_path / "i.pth", branch="backbone_ae")
-    compare(age.eval(), recogniser)
+    compare(network, converted("iefp", state, tmp_path))
+    compare(age, converted("iefp", state, tmp_path, "--branch", "age"))
 
 
-def test_dal(tmp_path: Path) -> None:
+def test_iefp_without_a_purification_unit(tmp_path: Path) -> None:
+    network = shaken(IResNet(purified=False), "features.weight")
+    state = {f"backbone_id.{name}": value for name, value in network.state_dict().items()}
+    compare(network, converted("iefp", state, tmp_path))
+
+
+def test_dal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = shaken(DAL())
-    torch.save(network.state_dict(), tmp_path / "0_-1.0000.state")
-    recogniser = DALEncoder("oecnn", SIZE, WIDTH, FEATURES)
-    assert load(recogniser, tmp_path / "0_-1.0000.state") == ["margin_fc.weight"]
-    compare(network, recogniser)
+    compare(network, converted("dal", network.state_dict(), tmp_path))
+    assert "no place for it: margin_fc.weight\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["mtlface", "dal", "iefp"])
+def test_other_files_are_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    files = {
+        "lacks": {"classifier.weight": torch.zeros(3, 3)},
+        "holds no state dictionary": torch.zeros(3),
+        "cannot be read|no file that PyTorch wrote|is not": None,
+    }
+    for message, content in files.items():
+        path = tmp_path / "f.pt"
+        path.write_bytes(b"hello") if content is None else torch.save(content, path)
+        assert agetrans("convert", kind, path, "--out", tmp_path / "run") == 2
+        error = capsys.readouterr().err
+        assert re.search(message, error)
+        assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_checkpoint_that_does_not_fit_changes_nothing() -> None:

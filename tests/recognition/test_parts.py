@@ -162,14 +162,15 @@ def test_the_bound_is_numpys_and_seeded() -> None:
                 x = np.maximum(x, 0)
         return x
 
+    seen = ops.convert_to_tensor(age), ops.convert_to_tensor(identity)
     mean, log_variance = network(club.mean, age), np.tanh(network(club.log_variance, age))
     variance = np.exp(log_variance)
     likelihood = (-((mean - identity) ** 2) / variance - log_variance).sum(1).mean()
-    assert float(numbers(club.likelihood(age, identity))) == pytest.approx(likelihood, rel=1e-4)
+    assert float(numbers(club.likelihood(*seen))) == pytest.approx(likelihood, rel=1e-4)
     for step, turn in ((0, 1), (2, 3), (4, 1)):
         others = np.roll(identity, -turn, axis=0)
         bound = ((mean - others) ** 2 / variance - (mean - identity) ** 2 / variance).sum(1).mean() / 2
-        assert float(numbers(club.bound(age, identity, step))) == pytest.approx(bound, rel=1e-4)
+        assert float(numbers(club.bound(*seen, step))) == pytest.approx(bound, rel=1e-4)
 
 
 @pytest.mark.parametrize("package", [False, True])

@@ -165,6 +165,11 @@ def test_accuracy_by_age_gap_adds_up() -> None:
         "unknown": 1,
     }
     assert result["0-4"].value == 1.0
+    areas = protocols.auc_by_age_gap(scores, same, np.array([1.0, 1.0, -2.0, 3.0, 4.0, np.nan]))
+    assert (areas["0-4"].value, areas["0-4"].count) == (1.0, 5)
+    assert np.isnan(areas["unknown"].value)  # only pairs of one person
+    areas = protocols.auc_by_age_gap(-scores, same, np.array([1.0, 1.0, 12.0, 3.0, 14.0, 13.0]))
+    assert (areas["0-4"].value, areas["10-19"].value) == (0.0, 0.0)
 
 
 def test_views_are_fused_both_ways() -> None:
