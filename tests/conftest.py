@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parent.parent
 PORTRAIT = REPOSITORY / "test" / "img" / "1.jpg"
 
-BACKEND_TESTS = ("stylegan2_ops", "models", "training", "inference", "test_backend.py")
+BACKEND_TESTS = (
+    "stylegan2_ops",
+    "models",
+    "training",
+    "inference",
+    "recognition/test_parts.py",
+    "recognition/test_trainers.py",
+    "test_backend.py",
+)
 """Folders and modules whose tests must hold on every backend of Keras."""
 
 
@@ -31,7 +39,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     tests = Path(__file__).parent
     if collection_path == tests or tests not in collection_path.parents:
         return None
-    return collection_path.relative_to(tests).parts[0] not in BACKEND_TESTS or None
+    path = collection_path.relative_to(tests)
+    chosen = [Path(name) for name in BACKEND_TESTS]
+    inside = any(name in (path, *path.parents) for name in chosen)
+    return not (inside or any(path in name.parents for name in chosen)) or None
 
 
 @pytest.fixture(scope="session")
