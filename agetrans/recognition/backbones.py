@@ -32,7 +32,7 @@ OECNN_BLOCKS = (3, 4, 10, 3)
 class BuiltByCalling:
     """For layers of layers, whose parts are built where they are first called.
 
-    Keras would otherwise trace `call` at every level of the nest to find their shapes, which takes three times as long.
+    Keras would otherwise trace `call` at every level of the nest to find shapes, which takes more than twice as long.
     """
 
     def build(self, input_shape: Any = None) -> None:
