@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agetrans.export import formats
-from agetrans.export.module import ExportError, check, make_exportable
+from agetrans.export.module import ExportError, make_exportable
 from agetrans.snapshot import load_snapshot
 
 
@@ -72,14 +72,12 @@ def test_litert_runs_in_its_interpreter(snapshot, asked, tmp_path):
 def test_an_export_that_differs_does_not_stay(snapshot, tmp_path, fault):
     exportable = make_exportable(snapshot, batch=1)
 
-    def wrong(image, label):
+    def wrong(place, image, label):
         return np.asarray(snapshot.generator(image, label)) + np.float32(fault)
 
     def write(place):
         place.write_text("a model")
 
     with pytest.raises(ExportError, match="differs from the model"):
-        formats._write_checked(
-            tmp_path / "m.onnx", write, lambda place: check(exportable, wrong, tmp_path / "m.onnx")
-        )
+        formats._write_checked(tmp_path / "m.onnx", exportable, write, wrong)
     assert not list(tmp_path.iterdir())
