@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -98,6 +98,31 @@ def head_region(source_head: np.ndarray, target_head: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(grown.astype(np.float32), (0, 0), 1.2)
 
 
+def behind_head(picture: np.ndarray, head: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """A picture as it may look where a head gives way to a smaller one: filled in from around, the neck kept.
+
+    The teacher's own frame shows other clothes there, and a generator that learns them paints red collars.
+
+    Args:
+        picture: `(256, 256, 3)` uint8.
+        head: `(64, 64)` bool.
+        landmarks: `(68, 2)` in pixels of the picture.
+    """
+    side = SIZE // 2
+    grown = cv2.dilate(head.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
+    gone = cv2.resize(grown, (side, side), interpolation=cv2.INTER_NEAREST)
+    face = np.zeros((side, side), np.uint8)
+    cv2.fillConvexPoly(face, cv2.convexHull(np.rint(landmarks / 2).astype(np.int32)), 1)
+    ears = int(landmarks[[0, 16], 1].mean() / 2)
+    below = cv2.dilate(face, np.ones((5, 5), np.uint8)) == 0
+    below[: max(ears, 0)] = False
+    gone[below] = 0
+    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    filled = cv2.resize(cv2.inpaint(small, gone, 3, cv2.INPAINT_TELEA), (SIZE, SIZE))
+    share = cv2.GaussianBlur(cv2.resize(gone, (SIZE, SIZE)).astype(np.float32), (0, 0), 2.0)[..., None]
+    return np.rint(share * filled + (1 - share) * picture).astype(np.uint8)
+
+
 def landmark_flow(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Displacement field of landmarks on the flow grid: at a target landmark it leads to the source's.
 
@@ -161,6 +186,25 @@ def move_grid(mask: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     )
 
 
+def as_photographed(pictures: Sequence[np.ndarray], random: np.random.Generator) -> list[np.ndarray]:
+    """Light, blur and compression of a random camera, the same for all of a person's pictures `(256, 256, 3)` uint8.
+
+    The teacher's pictures are all sharp and well lit; photographs are not.
+    """
+    gamma = np.exp(random.normal(0, 0.2))
+    gains = np.exp(random.normal(0, 0.05, 3))
+    table = np.clip(255 * gains * (np.arange(256)[:, None] / 255) ** gamma, 0, 255).astype(np.uint8)
+    side = int(SIZE / random.uniform(1.0, 2.0)) if random.random() < 0.5 else SIZE
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(50, 100))]
+    taken = []
+    for picture in pictures:
+        lit = cv2.LUT(picture, table[:, None])
+        small = cv2.resize(lit, (side, side), interpolation=cv2.INTER_AREA)
+        stored = cv2.imdecode(cv2.imencode(".jpg", small, quality)[1], cv2.IMREAD_COLOR)
+        taken.append(cv2.resize(stored, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR))
+    return taken
+
+
 def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     """One training pair of a person; an eighth of the time both are the same frame: no change.
 
@@ -178,13 +222,18 @@ def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Genera
     target = source if random.random() < 1 / 8 else int(random.integers(frames))
     matrix = jitter(random)
     pictures, landmarks, heads = (shard[name][row] for name in ("pictures", "landmarks", "heads"))
-    before, after = (move(pictures[k], matrix) for k in (source, target))
+    before, after = as_photographed([move(pictures[k], matrix) for k in (source, target)], random)
     region = move_grid(head_region(heads[source], heads[target]), matrix)
-    share = cv2.resize(region, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[..., None]
+    # Not grown: around the target's head lie the teacher's other clothes.
+    share = cv2.GaussianBlur(move_grid(heads[target].astype(np.float32), matrix), (0, 0), 0.7)
+    share = cv2.resize(share, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[..., None]
     points = [move_points(landmarks[k], matrix) for k in (source, target)]
+    behind = before
+    if source != target:
+        behind = behind_head(before, move_grid(heads[source].astype(np.float32), matrix) > 0.5, points[0])
     return {
         "source": before,
-        "target": np.rint(share * after + (1 - share) * before).astype(np.uint8),
+        "target": np.rint(share * after + (1 - share) * behind).astype(np.uint8),
         "years": shard["years"][row][target],
         "source_years": shard["years"][row][source],
         "head": region[..., None],

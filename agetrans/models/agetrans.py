@@ -14,7 +14,6 @@ from stylegan2_ops import (
     StyledConv2D,
     ToImage,
     given_noise,
-    haar_down,
     haar_up,
     upsample_2d,
 )
@@ -24,9 +23,10 @@ from .age_estimator import AGES
 from .change import apply_change
 from .generator import Generator
 from .icm import IdentityConditionalModule
+from .spectrum import spectrum
 
 STYLE_SIZE = 256
-WIDTH_FACTORS = (1, 3, 6, 12)
+WIDTH_FACTORS = (2, 3, 6, 12)
 """Channels over the width argument at the four levels, finest first."""
 FLOW_GAIN, DELTA_GAIN, MASK_GAIN = 0.02, 0.25, 2.0
 """Size of a fresh network's displacement (fractions of the width), colour change (of the range [-1, 1]) and mask (a
@@ -37,14 +37,15 @@ class Encoder(keras.layers.Layer):
     """A picture to features at four levels, finest first.
 
     Args:
-        width: Channels at the finest level; the others have 3, 6 and 12 times as many.
+        width: The levels have 2, 3, 6 and 12 times as many channels, the finest first.
         depth: Pairs of residual convolutions at the coarsest level; the levels between have one convolution each.
 
     Call arguments:
         image: `(B, S, S, 3)`, S static and a multiple of 16.
 
     Returns:
-        List of `(B, S/2, S/2, width)`, `(B, S/4, S/4, 3 width)`, `(B, S/8, S/8, 6 width)`, `(B, S/16, S/16, 12 width)`.
+        List of `(B, S/2, S/2, 2 width)`, `(B, S/4, S/4, 3 width)`, `(B, S/8, S/8, 6 width)` and
+        `(B, S/16, S/16, 12 width)`.
     """
 
     def __init__(self, width: int, depth: int = 2, **kwargs: Any) -> None:
@@ -70,7 +71,7 @@ class Encoder(keras.layers.Layer):
             self.blocks.append(convs)
 
     def call(self, image: Any) -> list[Any]:
-        x = self.stem(haar_down(ops.cast(image, self.compute_dtype)))
+        x = self.stem(ops.cast(spectrum(image, 1), self.compute_dtype))
         features = [x]
         for down, convs in zip(self.downs, self.blocks, strict=True):
             x = down(x)
@@ -91,7 +92,7 @@ class AgeTrans(Generator):
     Args:
         size: Core size in pixels, a multiple of 64.
         groups: Number of age groups.
-        width: Channels at the finest level.
+        width: The levels have 2, 3, 6 and 12 times as many channels, the finest first.
         units: Channels of each age group in the ICM.
 
     Call arguments:
@@ -181,7 +182,7 @@ class AgeTrans(Generator):
             image: `(B, size, size, 3)` RGB in [-1, 1].
 
         Returns:
-            Skips of three levels, finest first, `(B, S/2, S/2, width)` to `(B, S/8, S/8, 6 width)`; identity features
+            Skips of three levels, finest first, `(B, S/2, S/2, 2 width)` to `(B, S/8, S/8, 6 width)`; identity features
             `(B, S/16, S/16, 12 width)`; the ICM's view of each group `(B, groups, S/16, S/16, units)`.
         """
         codes, _ = self._encode(image)

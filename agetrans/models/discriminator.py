@@ -8,7 +8,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from stylegan2_ops import EqualizedConv2D, EqualizedDense, haar_down, minibatch_stddev
+from stylegan2_ops import EqualizedConv2D, EqualizedDense, minibatch_stddev
+
+from .spectrum import spectrum
 
 LEVELS = (32, 16, 8, 4)
 """Sides in pixels of the features that there are; by default all are judged."""
@@ -27,21 +29,28 @@ class Discriminator(keras.Model):
         size: Side of the pictures, a power of two from 64.
         groups: Number of age groups.
         levels: Sides of the features that are judged, some of 32, 16, 8 and 4, falling.
+        paired: Whether it judges how a source was changed, and not the picture alone.
 
     Call arguments:
         image: `(B, size, size, 3)` in [-1, 1].
         label: `(B, groups)`, rows sum to 1.
+        source: What the picture was made from, like `image`; where it is paired.
 
     Returns:
-        The pair: scores `(B, levels * n)`, n the positions of the finest level, each coarser one's scores repeated to
-        as many, so that a mean weighs all levels alike; and logits over groups `(B, groups)`; both float32.
+        Scores `(B, levels * n)`, n the positions of the finest level, each coarser one's scores repeated to as many,
+        so that a mean weighs all levels alike, and logits over groups `(B, groups)`, both float32.
 
     Raises:
         ValueError: If the size or the levels are none of these.
     """
 
     def __init__(
-        self, size: int = 256, groups: int = 10, levels: tuple[int, ...] = LEVELS, **kwargs: Any
+        self,
+        size: int = 256,
+        groups: int = 10,
+        levels: tuple[int, ...] = LEVELS,
+        paired: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if size < 64 or size & (size - 1):
@@ -49,7 +58,7 @@ class Discriminator(keras.Model):
         self.levels = tuple(levels)
         if not self.levels or self.levels != tuple(side for side in LEVELS if side in self.levels):
             raise ValueError(f"The levels must be some of {LEVELS}, falling. Received: levels={levels}")
-        self.size, self.groups = size, groups
+        self.size, self.groups, self.paired = size, groups, paired
         policy = {"dtype": self.dtype_policy}
         self.halvings = int(math.log2(size // 64))
         self.stem = EqualizedConv2D(WIDTHS[64], 3, activation="scaled_leaky_relu", name="stem", **policy)
@@ -72,7 +81,7 @@ class Discriminator(keras.Model):
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
-        self.stem.build((None, 64, 64, 3 * 4**self.halvings))
+        self.stem.build((None, 64, 64, 3 * 4**self.halvings * (1 + self.paired)))
         width = WIDTHS[64]
         for i, side in enumerate(LEVELS):
             self.downs[i].build((None, 2 * side, 2 * side, width))
@@ -85,24 +94,39 @@ class Discriminator(keras.Model):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "groups": self.groups, "levels": self.levels}
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "groups": self.groups,
+            "levels": self.levels,
+            "paired": self.paired,
+        }
 
-    def call(self, image: Any, label: Any) -> tuple[Any, Any]:
-        x = ops.cast(image, self.compute_dtype)
-        for _ in range(self.halvings):
-            x = haar_down(x) * 0.5
-        x = self.stem(x)
-        scores = []
+    def call(self, image: Any, label: Any, source: Any = None) -> tuple[Any, Any]:
+        return self.judge(self.features(image, source), label)
+
+    def features(self, image: Any, source: Any = None) -> list[Any]:
+        """Features of a picture at sides 32, 16, 8 and 4, `(B, side, side, channels)`; arguments as in a call."""
+        bands = [spectrum(image, self.halvings)]
+        if self.paired:
+            bands.append(2.0 * spectrum(image - source, self.halvings))
+        x = self.stem(ops.cast(ops.concatenate(bands, axis=-1), self.compute_dtype))
+        features = []
         for i, side in enumerate(LEVELS):
             x = self.downs[i](x)
             x = self.convs[i](minibatch_stddev(x) if side == LEVELS[-1] else x)
-            if side not in self.levels:
-                continue
-            level = self.levels.index(side)
+            features.append(x)
+        return features
+
+    def judge(self, features: list[Any], label: Any) -> tuple[Any, Any]:
+        """What a call returns, from features of `features`."""
+        scores = []
+        for level, side in enumerate(self.levels):
+            x = features[LEVELS.index(side)]
             embedding = self.embeddings[level](ops.cast(label, x.dtype))[:, None, None, :]
             projection = ops.sum(x * embedding, axis=-1, keepdims=True) / math.sqrt(x.shape[-1])
             score = ops.cast(self.scores[level](x) + projection, "float32")
             score = ops.reshape(score, (-1, side * side))
             scores.append(ops.repeat(score, (self.levels[0] // side) ** 2, axis=-1))
-        logits = self.classify(ops.mean(x, axis=(1, 2)))
+        logits = self.classify(ops.mean(features[-1], axis=(1, 2)))
         return ops.concatenate(scores, axis=-1), ops.cast(logits, "float32")

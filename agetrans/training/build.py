@@ -178,13 +178,10 @@ def _families_trainer(
 ) -> tuple[Trainer, Ruler]:
     photos, age_groups = _photos(sources), parse_groups(settings.group)
     ruler = Ruler(reader(critic), photos["pictures"], photos["age"], age_groups)
-    centres = ruler.to_readings(np.array(age_groups.centres))
     half_life = 1000 * settings.ema_kimg / settings.batch
     trainer = ReAging(
         generator,
-        critic,
         age_groups,
-        centres,
         settings.output_size,
         settings.family_terms,
         half_life,

@@ -20,7 +20,7 @@ flags.DEFINE_string("weights", None, "Weights of the generator of 10 groups.", r
 flags.DEFINE_string("card", None, "Model card, Markdown, for both snapshots.", required=True)
 flags.DEFINE_string("licenses", None, "Licence notices, Markdown, for both snapshots.", required=True)
 flags.DEFINE_integer("size", 256, "Core size of the generator.")
-flags.DEFINE_integer("width", 16, "Channels of the generator's finest level.")
+flags.DEFINE_integer("width", 16, "Half the channels of the generator's finest level.")
 flags.DEFINE_string("out", "snapshot", "Folder that gets agetrans_10group and agetrans_4group.")
 
 FIRST_ADULT_GROUP = 5

@@ -10,7 +10,6 @@ from keras import ops
 
 from agetrans import losses
 from agetrans.groups import AgeGroups
-from agetrans.models.age_estimator import AgeEstimator
 from agetrans.models.agetrans import AgeTrans
 from agetrans.models.discriminator import Discriminator
 from agetrans.training.autodiff import apply_mean, input_gradient, mean_gradients, value_and_gradients
@@ -28,12 +27,12 @@ SAME_AGE = 0.5
 """Years within which a photograph is asked for its own age."""
 REAL_GROUP_WEIGHT = 0.2
 """Weight of the discriminator's age classifier on real pictures."""
-CRITIC_SIZE = 256
-"""Side of the pictures that the critic takes."""
+LARGEST_OUTPUT = 256
+"""Side of the pictures of families."""
 
 
 class ReAging(Trainer):
-    """Generator, discriminator and a frozen age critic, trained together.
+    """Generator and discriminator, trained together.
 
     A batch is a dict of S synthetic pairs and P photographs, RGB, of any side C that the generator's size and the
     output size divide:
@@ -46,9 +45,7 @@ class ReAging(Trainer):
 
     Args:
         generator: The network that is trained.
-        critic: Age estimator, not trained.
         age_groups: Groups of the generator.
-        critic_centres: What the critic reads of real people at each group's centre, `(groups,)` years.
         output_size: Side at which pictures are compared, a power of two from 64 to 256: the core size, or half of it
             for the first phase, which leaves the generator's finest details untrained and makes every loss four times
             as cheap.
@@ -60,26 +57,21 @@ class ReAging(Trainer):
     def __init__(
         self,
         generator: AgeTrans,
-        critic: AgeEstimator,
         age_groups: AgeGroups,
-        critic_centres: np.ndarray,
         output_size: int = 256,
         weights: Weights | None = None,
         ema_half_life: float = 100.0,
         dtype: str | None = None,
     ) -> None:
         super().__init__(dtype=dtype)
-        if generator.size % output_size or CRITIC_SIZE % output_size:
+        if generator.size % output_size or LARGEST_OUTPUT % output_size:
             raise ValueError(
-                f"The output size must divide {CRITIC_SIZE} and the generator's {generator.size} pixels. "
+                f"The output size must divide {LARGEST_OUTPUT} and the generator's {generator.size} pixels. "
                 f"Received: output_size={output_size}"
             )
         self.generator = generator
-        self.critic = critic
-        self.critic.trainable = False
-        self.discriminator = Discriminator(output_size, age_groups.count, dtype=dtype)
+        self.discriminator = Discriminator(output_size, age_groups.count, paired=True, dtype=dtype)
         self.centres = np.array(age_groups.centres, np.float32)
-        self.critic_centres = np.asarray(critic_centres, np.float32)
         self.output_size = output_size
         self.terms = weights or Weights()
         self.phases = {"generator": 1, "discriminator": 1, "r1": R1_INTERVAL}
@@ -99,7 +91,7 @@ class ReAging(Trainer):
             jit_compile=False,
         )
         self.discriminator_optimizer = keras.optimizers.Adam(
-            discriminator_rate, beta_1=0.0, beta_2=0.99, epsilon=1e-8
+            discriminator_rate, beta_1=0.5, beta_2=0.99, epsilon=1e-8
         )
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
@@ -139,10 +131,9 @@ class ReAging(Trainer):
         self.improve_generator(gradients)
 
         if self.terms.adversarial:
-            real = ops.concatenate([target, self.shrink(image)[pairs:]], axis=0)
-            real_label = ops.concatenate([label[:pairs], self.labels(batch["photo_years"])], axis=0)
+            source = self.shrink(image)[:pairs]
             logs["discriminator"], logs["r1"] = self._improve_discriminator(
-                real, real_label, ops.stop_gradient(result), label
+                source, target, ops.stop_gradient(result[:pairs]), label[:pairs]
             )
         self.steps.assign_add(1)
         return {name: ops.stop_gradient(value) for name, value in logs.items()}
@@ -158,7 +149,9 @@ class ReAging(Trainer):
         core = resized(image, self.generator.size)
         codes, (own_years, own_groups) = self.generator.encode_and_read_age(core)
         change = self.shrink(self.generator.decode(codes, label))
-        result = self.generator.compose(small, change)
+        # The mask learns the head and nothing else: left to the other losses it hedges, and the old face shows through.
+        decided = ops.concatenate([change[..., :5], ops.stop_gradient(change[..., 5:])], axis=-1)
+        result = self.generator.compose(small, decided)
         made, kept = result[:pairs], result[pairs:]
         head = ops.image.resize(batch["head"], (self.output_size,) * 2, data_format="channels_last")
         weight = 1.0 + (HEAD_WEIGHT - 1.0) * head
@@ -177,35 +170,28 @@ class ReAging(Trainer):
             + losses.group_cross_entropy(own_groups, self.labels(known)),
         }
         if self.terms.adversarial:
-            score, group_logits = self.discriminator(result, label)
-            terms["adversarial"] = losses.generator_logistic(score)
-            terms["age_class"] = losses.group_cross_entropy(group_logits, label)
-        if self.terms.critic_age:
-            terms |= self._critic_terms(result, target, label)
+            terms |= self._judged(made, target, small[:pairs], label[:pairs])
         loss = sum(getattr(self.terms, name) * value for name, value in terms.items())
         return loss, result, terms
 
-    def _critic_terms(self, result: Any, target: Any, label: Any) -> dict[str, Any]:
-        """What the critic says: of all results, their age; of those with a target, how far their features are."""
-        reading = self.critic(resized(result, CRITIC_SIZE), training=False)
-        wanted = self.critic(resized(target, CRITIC_SIZE), training=False)
-        years = ops.matmul(label, self.critic_centres[:, None])[:, 0]
-        pairs = ops.shape(target)[0]
+    def _judged(self, made: Any, target: Any, source: Any, label: Any) -> dict[str, Any]:
+        """What the discriminator says of results, and how far its features of them are from those of the targets."""
+        features = self.discriminator.features(made, source)
+        wanted = self.discriminator.features(target, source)
+        score, group_logits = self.discriminator.judge(features, label)
         return {
-            "critic_age": ops.mean(losses.age_cross_entropy(reading["logits"], years)),
-            "critic_features": sum(
-                ops.mean(ops.abs(ops.cast(a[:pairs], "float32") - ops.cast(b, "float32")))
-                for a, b in zip(reading["features"][:2], wanted["features"][:2], strict=True)
-            ),
+            "adversarial": losses.generator_logistic(score),
+            "age_class": losses.group_cross_entropy(group_logits, label),
+            "features": sum(losses.feature_error(a, b) for a, b in zip(features, wanted, strict=True)),
         }
 
-    def _improve_discriminator(self, real: Any, real_label: Any, fake: Any, label: Any) -> tuple[Any, Any]:
+    def _improve_discriminator(self, source: Any, real: Any, fake: Any, label: Any) -> tuple[Any, Any]:
         """One step of the discriminator; returns its loss, and the R1 penalty as `train_step` does."""
         variables = self.discriminator.trainable_variables
 
         def differentiate(with_r1: bool) -> tuple[Any, ...]:
             (loss, r1), gradients = value_and_gradients(
-                lambda: self._discriminator_loss(real, real_label, fake, label, with_r1=with_r1), variables
+                lambda: self._discriminator_loss(source, real, fake, label, with_r1=with_r1), variables
             )
             return loss, r1, *gradients
 
@@ -216,14 +202,14 @@ class ReAging(Trainer):
         return loss, r1
 
     def _discriminator_loss(
-        self, real: Any, real_label: Any, fake: Any, label: Any, *, with_r1: bool
+        self, source: Any, real: Any, fake: Any, label: Any, *, with_r1: bool
     ) -> tuple[Any, Any]:
-        real_score, real_groups = self.discriminator(real, real_label)
-        fake_score, _ = self.discriminator(fake, label)
+        real_score, real_groups = self.discriminator(real, label, source)
+        fake_score, _ = self.discriminator(fake, label, source)
         loss = losses.discriminator_logistic(real_score, fake_score)
-        loss = loss + REAL_GROUP_WEIGHT * losses.group_cross_entropy(real_groups, real_label)
+        loss = loss + REAL_GROUP_WEIGHT * losses.group_cross_entropy(real_groups, label)
         if not with_r1:
             return loss, ops.zeros(())
-        gradient = input_gradient(lambda x: ops.mean(self.discriminator(x, real_label)[0], axis=-1), real)
+        gradient = input_gradient(lambda x: ops.mean(self.discriminator(x, label, source)[0], axis=-1), real)
         r1 = R1_INTERVAL * losses.r1_penalty(gradient)
         return loss + self.terms.r1 * r1, r1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from keras import ops
 from safetensors.numpy import load_file, save_file
 
 from agetrans.backend import on_arrays
+from agetrans.files import whole_file
 from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator, expected_age
 from agetrans.variables import named_variables
@@ -39,9 +39,8 @@ def save_estimator(estimator: AgeEstimator, path: str | Path) -> None:
         name: ops.convert_to_numpy(variable.value).astype(np.float16)
         for name, variable in named_variables(estimator).items()
     }
-    unfinished = f"{path}.unfinished"
-    save_file(weights, unfinished)
-    os.replace(unfinished, path)
+    with whole_file(Path(path)) as unfinished:
+        save_file(weights, unfinished)
 
 
 def reader(estimator: AgeEstimator) -> Callable[[np.ndarray], np.ndarray]:
@@ -95,15 +94,7 @@ class Ruler:
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """Ages in years `(N,)` of pictures `(N, 256, 256, 3)` uint8."""
-        return self.to_years(self.read(pictures))
-
-    def to_years(self, readings: np.ndarray) -> np.ndarray:
-        """Years `(N,)` of readings `(N,)`; beyond the outer groups' means the line of the outer two goes on."""
-        return _line(readings, self.readings, self.years)
-
-    def to_readings(self, years: np.ndarray) -> np.ndarray:
-        """What the estimator reads `(N,)`, on average, of real people of these ages `(N,)`."""
-        return _line(years, self.years, self.readings)
+        return _line(self.read(pictures), self.readings, self.years)
 
 
 def _line(x: np.ndarray, places: np.ndarray, values: np.ndarray) -> np.ndarray:

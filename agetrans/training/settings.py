@@ -20,7 +20,7 @@ class Settings:
     Attributes:
         model: "agetrans" or "agetransgan".
         size: Side of the generator's pictures: the core size of AgeTrans.
-        width: Channels of AgeTrans' finest level, or AgeTransGAN's base width.
+        width: Half the channels of AgeTrans' finest level, or AgeTransGAN's base width.
         pairs: Of a batch, how many are pairs of synthetic families (`ReAging`); 0 trains on photographs alone.
         output_size: Side at which pictures of families are compared.
         group: Age groups: "10", "4", or lower bounds in years.

@@ -14,8 +14,7 @@ class Weights:
         gradient: Of the absolute difference of slopes.
         adversarial: Of the logistic loss on the discriminator's scores.
         age_class: Of the discriminator's age classifier on what the generator makes.
-        critic_age: Of the age that the critic reads in it.
-        critic_features: Of the absolute difference of the critic's features from those of the target.
+        features: Of the absolute difference of the discriminator's features of it from those of the target.
         displacement: Of the absolute difference of the flow from the movement of the landmarks.
         mask: Of the cross-entropy of the mask and the head.
         own_age: Of the age that the generator's own head reads in its input.
@@ -23,15 +22,14 @@ class Weights:
     """
 
     pixel: float = 4.0
-    gradient: float = 6.0
-    adversarial: float = 0.6
-    age_class: float = 0.2
-    critic_age: float = 0.2
-    critic_features: float = 0.5
-    displacement: float = 60.0
+    gradient: float = 1.0
+    adversarial: float = 1.0
+    age_class: float = 0.0
+    features: float = 2.0
+    displacement: float = 120.0
     mask: float = 1.0
     own_age: float = 0.02
-    r1: float = 1.0
+    r1: float = 0.1
 
 
 @dataclass(frozen=True)

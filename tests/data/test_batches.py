@@ -17,7 +17,9 @@ from agetrans.data import batches as module
 from agetrans.data.batches import (
     MIRRORED_LANDMARKS,
     Families,
+    as_photographed,
     batches,
+    behind_head,
     face_weight,
     family_pair,
     head_region,
@@ -204,12 +206,44 @@ def test_outside_the_head_the_target_is_the_source(seed: int) -> None:
 def test_inside_the_head_the_target_is_the_other_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     shard = person(1)
     monkeypatch.setattr(module, "jitter", lambda random: np.eye(2, 3))
+    monkeypatch.setattr(module, "as_photographed", lambda pictures, random: pictures)
     pair = family_pair(shard, 0, np.random.default_rng(0))
     frames = {float(years): shard["pictures"][0, k] for k, years in enumerate(shard["years"][0])}
     assert pair["years"] != pair["source_years"]
     np.testing.assert_array_equal(pair["source"], frames[float(pair["source_years"])])
     inside = np.s_[80:160, 100:140]
     np.testing.assert_array_equal(pair["target"][inside], frames[float(pair["years"])][inside])
+
+
+def test_behind_a_head_lies_what_is_around_and_its_neck() -> None:
+    picture = np.full((256, 256, 3), 60, np.uint8)
+    picture[40:192, 80:176] = 200
+    picture[192:240, 100:156] = 120
+    head = np.zeros((64, 64), bool)
+    head[10:60, 20:44] = True
+    landmarks = np.tile([128.0, 150.0], (68, 1))
+    landmarks[[0, 8, 16]] = (84, 120), (128, 188), (172, 120)
+    landmarks[[19, 24]] = (100, 60), (156, 60)
+    behind = behind_head(picture, head, landmarks)
+    np.testing.assert_array_equal(behind[:20], picture[:20])
+    np.testing.assert_array_equal(behind[:, :60], picture[:, :60])
+    np.testing.assert_array_equal(behind[210:, 110:146], picture[210:, 110:146], "the neck stays")
+    assert behind[60:104, 90:166].mean() < 80, "the face is gone"
+    np.testing.assert_allclose(behind[60, 90:166], 60, atol=5)
+
+
+def test_a_camera_takes_all_pictures_of_a_person_alike() -> None:
+    rows, columns = np.mgrid[:256, :256]
+    picture = np.stack([rows, columns, (rows + columns) // 2], axis=-1).astype(np.uint8)
+    cameras = [as_photographed([picture, picture[::-1]], np.random.default_rng(seed)) for seed in range(8)]
+    for taken, mirrored in cameras:
+        assert (taken.shape, taken.dtype) == (picture.shape, np.uint8)
+        # Blocks of the compression lie alike in the mirrored picture, whose side they divide.
+        np.testing.assert_allclose(taken.astype(float), mirrored[::-1], atol=12)
+        assert np.corrcoef(taken.ravel(), picture.ravel())[0, 1] > 0.98, "it stays the same picture"
+    assert len({tuple(taken.mean(axis=(0, 1)).round(1)) for taken, _ in cameras}) == 8, (
+        "no two cameras are alike"
+    )
 
 
 def write_shard(path: Path, seed: int, intended: tuple[float, ...] = (30, 10, 70)) -> None:
@@ -244,7 +278,7 @@ def test_new_shards_are_taken_in_and_old_ones_not_read_again(tmp_path: Path) -> 
     write_shard(tmp_path / "000000.npz", 0)
     families = Families(tmp_path, estimate)
     write_shard(tmp_path / "000020.npz", 1)
-    (tmp_path / "000040.npz.partial").write_bytes(b"half")
+    (tmp_path / "000040.npz.unfinished").write_bytes(b"half")
     families.reload()
     assert len(families.people) == 2
     assert calls == [FRAMES, FRAMES]

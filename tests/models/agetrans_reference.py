@@ -70,6 +70,12 @@ def haar_down(x: np.ndarray) -> np.ndarray:
     return np.concatenate([(a + b + c + d) / 2, details.reshape(*a.shape[:3], -1)], axis=-1)
 
 
+def bands(image: np.ndarray) -> np.ndarray:
+    """What the encoder takes: the halved picture, and the detail ten times as strong."""
+    split = haar_down(image)
+    return np.concatenate([0.5 * split[..., :3], 10 * split[..., 3:]], axis=-1)
+
+
 def haar_up(x: np.ndarray) -> np.ndarray:
     channels = x.shape[-1] // 4
     low, details = x[..., :channels], x[..., channels:].reshape(*x.shape[:3], channels, 3)
@@ -81,7 +87,7 @@ def haar_up(x: np.ndarray) -> np.ndarray:
 
 
 def encoder(layer: Any, image: np.ndarray) -> list[np.ndarray]:
-    features = [leaky(conv(layer.stem, haar_down(image)))]
+    features = [leaky(conv(layer.stem, bands(image)))]
     for down, convs in zip(layer.downs, layer.blocks, strict=True):
         x = leaky(conv(down, features[-1], "down"))
         for block in convs:

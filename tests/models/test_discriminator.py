@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from agetrans.models.discriminator import LEVELS, Discriminator
 from tests.models.agetrans_reference import numbers
@@ -81,6 +82,24 @@ def test_it_comes_back_from_its_configuration(judge: Discriminator) -> None:
     again.set_weights(judge.get_weights())
     image, label = faces(2)
     np.testing.assert_array_equal(numbers(again(image, label)[0]), numbers(judge(image, label)[0]))
+
+
+def test_a_paired_one_judges_the_change(judge: Discriminator) -> None:
+    paired = Discriminator(64, GROUPS, paired=True)
+    image, label = faces(2)
+    source = numbers(ops.flip(image, axis=2))
+    stem = paired.stem.kernel
+    alone = numbers(stem).copy()
+    alone[:, :, 3:] = 0
+    stem.assign(alone)
+    np.testing.assert_array_equal(
+        *(numbers(paired(image, label, other)[0]) for other in (source, image)), "only the picture is seen"
+    )
+    alone[:, :, 3:], alone[:, :, :3] = alone[:, :, :3], 0
+    stem.assign(alone)
+    shifted = [numbers(paired(image + shift, label, source + shift)[0]) for shift in (0.0, 0.5)]
+    np.testing.assert_allclose(*shifted, atol=1e-3, err_msg="only the change is seen")
+    assert np.abs(shifted[0] - numbers(paired(image, label, image)[0])).max() > 0.01
 
 
 @pytest.mark.parametrize("size", [32, 96, 100])

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 
 from agetrans.groups import AgeGroups
-from agetrans.models.age_estimator import AgeEstimator
 from agetrans.models.agetrans import AgeTrans
 from agetrans.training.reaging import ReAging, Weights
 from tests.models import agetrans_reference as reference
@@ -24,43 +23,32 @@ from tests.models.agetrans_reference import numbers
 
 EXPECTED = Path(__file__).with_name("step.json")
 GROUPS = AgeGroups((0, 20, 40, 60), (8.0, 27.0, 48.0, 72.0))
-CENTRES = np.array([12.0, 28.0, 45.0, 60.0])
-"""What the critic reads of real people at the groups' centres."""
 PICTURE_SIZE, SIZE, OUTPUT_SIZE, PAIRS, PHOTOGRAPHS = 256, 128, 64, 2, 2
 WEIGHTS = Weights(
     pixel=4.0,
     gradient=6.0,
     adversarial=0.3,
     age_class=0.05,
-    critic_age=0.05,
-    critic_features=0.5,
+    features=0.5,
     displacement=20.0,
     mask=0.2,
     own_age=0.02,
     r1=1.0,
 )
-SUPERVISED = Weights(adversarial=0.0, age_class=0.0, critic_age=0.0, critic_features=0.0)
+SUPERVISED = Weights(adversarial=0.0, age_class=0.0, features=0.0)
 
 
 def make_trainer(weights: Weights = WEIGHTS, seed: int = 0) -> ReAging:
     """A compiled trainer whose numbers are the same on every backend."""
     trainer = ReAging(
         AgeTrans(SIZE, GROUPS.count, width=2, units=4),
-        AgeEstimator(),
         GROUPS,
-        CENTRES,
         OUTPUT_SIZE,
         weights,
         ema_half_life=2.0,
     )
     for part in (trainer.generator, trainer.discriminator):
         reference.fill(part, seed)
-    stream = np.random.RandomState(seed)
-    for variable in trainer.critic.weights:
-        spread = np.sqrt(2 / np.prod(variable.shape[:-1])) if len(variable.shape) > 1 else 0.1
-        values = spread * stream.standard_normal(variable.shape)
-        positive = variable.path.endswith(("gamma", "variance"))
-        variable.assign(np.abs(1 + values) if positive else values)
     trainer.restart_average()
     trainer.compile()
     return trainer
@@ -117,7 +105,6 @@ def values(trainer: ReAging) -> dict[str, list[np.ndarray]]:
     parts = {
         "generator": trainer.generator.trainable_variables,
         "discriminator": trainer.discriminator.trainable_variables,
-        "critic": trainer.critic.weights,
         "average": trainer.average,
     }
     return {name: [numbers(variable) for variable in variables] for name, variables in parts.items()}

@@ -18,7 +18,6 @@ from agetrans.training.record import Record
 from tests.models import agetrans_reference as reference
 from tests.models.agetrans_reference import numbers
 from tests.training.steps import (
-    CENTRES,
     EXPECTED,
     GROUPS,
     OUTPUT_SIZE,
@@ -42,16 +41,17 @@ class Taken:
         self.image = floats(np.concatenate([self.batch["source"], self.batch["photo"]]))
         self.label = GROUPS.soft_label(np.concatenate([self.batch["years"], self.batch["photo_target"]]))
         self.target = sized(floats(self.batch["target"]))
-        generator, judge, critic = self.trainer.generator, self.trainer.discriminator, self.trainer.critic
+        generator, judge = self.trainer.generator, self.trainer.discriminator
         codes, self.own = generator.encode_and_read_age(sized(self.image, SIZE))
         self.change = sized(numbers(generator.decode(codes, self.label)))
         self.result = reference.composed(sized(self.image), self.change)
-        self.scores, self.groups = judge(self.result.astype("f"), self.label)
-        self.reading, self.wanted = (critic(enlarged(picture)) for picture in (self.result, self.target))
-        self.real = np.concatenate([self.target, sized(self.image)[PAIRS:]]).astype("f")
-        self.real_label = GROUPS.soft_label(np.concatenate([self.batch["years"], self.batch["photo_years"]]))
-        self.real_scores, self.real_groups = judge(self.real, self.real_label)
-        gradient = input_gradient(lambda x: ops.mean(judge(x, self.real_label)[0], axis=-1), self.real)
+        source, label = sized(self.image)[:PAIRS], self.label[:PAIRS]
+        self.scores, self.groups = judge(self.result[:PAIRS].astype("f"), label, source)
+        self.features, self.wanted = (
+            judge.features(picture, source) for picture in (self.result[:PAIRS].astype("f"), self.target)
+        )
+        self.real_scores, self.real_groups = judge(self.target, label, source)
+        gradient = input_gradient(lambda x: ops.mean(judge(x, label, source)[0], axis=-1), self.target)
         self.penalty = 0.5 * (numbers(gradient) ** 2).sum(axis=(1, 2, 3)).mean()
         self.step: Step = take_step(self.trainer, self.batch)
 
@@ -67,10 +67,6 @@ def floats(pictures: np.ndarray) -> np.ndarray:
 
 def sized(x: np.ndarray, size: int = OUTPUT_SIZE) -> np.ndarray:
     return pooled(x, x.shape[1] // size)
-
-
-def enlarged(x: np.ndarray) -> np.ndarray:
-    return x.repeat(4, axis=1).repeat(4, axis=2).astype("f")
 
 
 def cross_entropy(logits: Any, shares: np.ndarray) -> float:
@@ -123,16 +119,7 @@ def test_the_terms_on_the_change(taken: Taken) -> None:
     assert taken.step.logs["mask"] == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_terms_on_ages(taken: Taken) -> None:
-    years = of_years(taken.label @ CENTRES)
-    assert taken.step.logs["critic_age"] == pytest.approx(
-        cross_entropy(taken.reading["logits"], years), rel=1e-4
-    )
-    features = sum(
-        np.abs(numbers(a)[:PAIRS] - numbers(b)).mean()
-        for a, b in zip(taken.reading["features"][:2], taken.wanted["features"][:2], strict=True)
-    )
-    assert taken.step.logs["critic_features"] == pytest.approx(features, rel=1e-3)
+def test_the_term_on_the_own_age(taken: Taken) -> None:
     known = np.concatenate([taken.batch["source_years"], taken.batch["photo_years"]])
     own_years, own_groups = taken.own
     own = cross_entropy(own_years, of_years(known)) + cross_entropy(own_groups, GROUPS.soft_label(known))
@@ -145,10 +132,16 @@ def test_the_adversarial_terms(taken: Taken) -> None:
 
     fake, real = numbers(taken.scores), numbers(taken.real_scores)
     assert taken.step.logs["adversarial"] == pytest.approx(softplus(-fake), rel=1e-4)
-    assert taken.step.logs["age_class"] == pytest.approx(cross_entropy(taken.groups, taken.label), rel=1e-4)
+    assert taken.step.logs["age_class"] == pytest.approx(
+        cross_entropy(taken.groups, taken.label[:PAIRS]), rel=1e-4
+    )
+    features = sum(
+        np.abs(numbers(a) - numbers(b)).mean() for a, b in zip(taken.features, taken.wanted, strict=True)
+    )
+    assert taken.step.logs["features"] == pytest.approx(features, rel=1e-4)
     assert taken.step.logs["r1"] == pytest.approx(R1_INTERVAL * taken.penalty, rel=1e-3)
     expected = softplus(-real) + softplus(fake)
-    expected += REAL_GROUP_WEIGHT * cross_entropy(taken.real_groups, taken.real_label)
+    expected += REAL_GROUP_WEIGHT * cross_entropy(taken.real_groups, taken.label[:PAIRS])
     expected += WEIGHTS.r1 * R1_INTERVAL * taken.penalty
     assert taken.step.logs["discriminator"] == pytest.approx(expected, rel=1e-4)
 
@@ -163,7 +156,7 @@ def test_losses_and_gradients_are_the_same_on_every_backend(taken: Taken) -> Non
         np.testing.assert_allclose(summary[part], expected[part], atol=1e-4 * length)
 
 
-def test_generator_and_discriminator_learn_and_the_critic_does_not(taken: Taken) -> None:
+def test_generator_and_discriminator_learn(taken: Taken) -> None:
     strengths = [
         variable.path.endswith("strength") for variable in taken.trainer.generator.trainable_variables
     ]
@@ -171,9 +164,6 @@ def test_generator_and_discriminator_learn_and_the_critic_does_not(taken: Taken)
     # Training is without noise, so that its strengths are the only variables that stay.
     assert moved == [not strength for strength in strengths]
     assert all(np.abs(gradient).max() > 0 for gradient in taken.step.gradients("discriminator"))
-    assert any("moving_mean" in variable.path for variable in taken.trainer.critic.weights)
-    for before, after in zip(taken.step.before["critic"], taken.step.after["critic"], strict=True):
-        np.testing.assert_array_equal(before, after)
 
 
 def test_the_average_follows_with_its_half_life(taken: Taken) -> None:
@@ -198,12 +188,13 @@ def test_the_penalty_is_taken_every_sixteenth_step(taken: Taken, monkeypatch: py
     steps = [0, 1, 15, 16, 17, 31, 32]
     for step in steps:
         trainer.steps.assign(step)
-        trainer._improve_discriminator(taken.real, taken.real_label, taken.real, taken.real_label)
+        trainer._improve_discriminator(*[taken.target] * 3, taken.label[:PAIRS])
     assert asked == [step % 16 == 0 for step in steps]
 
 
 def test_between_penalties_the_loss_has_none(taken: Taken) -> None:
-    pictures_and_labels = (taken.real, taken.real_label, taken.result.astype("f"), taken.label)
+    source, made = sized(taken.image)[:PAIRS], taken.result[:PAIRS].astype("f")
+    pictures_and_labels = (source, taken.target, made, taken.label[:PAIRS])
     taken.trainer.discriminator.set_weights(taken.step.before["discriminator"])
     loss, r1 = taken.trainer._discriminator_loss(*pictures_and_labels, with_r1=False)
     assert float(numbers(r1)) == 0
@@ -220,7 +211,7 @@ def test_labels_are_those_of_the_groups(taken: Taken) -> None:
 @pytest.mark.parametrize("size", [96, 256])
 def test_output_sizes_that_do_not_fit_are_refused(taken: Taken, size: int) -> None:
     with pytest.raises(ValueError, match=f"Received: output_size={size}"):
-        ReAging(taken.trainer.generator, taken.trainer.critic, GROUPS, CENTRES, output_size=size)
+        ReAging(taken.trainer.generator, GROUPS, output_size=size)
 
 
 class People:
@@ -292,7 +283,7 @@ def test_a_run_goes_on_from_its_saved_state(fitted: tuple[ReAging, Recorder, Peo
     again = make_trainer(SUPERVISED, seed=9)
     again.load_weights(folder / "state.weights.h5")
     assert int(numbers(again.steps)) == 2
-    for part in ("discriminator_optimizer", "discriminator", "critic"):
+    for part in ("discriminator_optimizer", "discriminator"):
         ours, theirs = (getattr(model, part) for model in (trainer, again))
         variables = ("variables" if "optimizer" in part else "weights",) * 2
         for a, b in zip(getattr(ours, variables[0]), getattr(theirs, variables[1]), strict=True):

@@ -50,11 +50,6 @@ def test_no_age_is_negative() -> None:
     assert young(np.array([-50.0])) == 0
 
 
-def test_years_and_back(ruler: Ruler) -> None:
-    years = np.linspace(5, 76, 40)
-    np.testing.assert_allclose(ruler.to_years(ruler.to_readings(years)), years)
-
-
 def test_a_group_without_photographs_is_named() -> None:
     few = YEARS < 60
     with pytest.raises(ValueError, match=r"There are none of 60\+\."):

@@ -1,4 +1,4 @@
-"""AgeTrans on families of synthetic people and photographs, with critic and discriminator.
+"""AgeTrans on families of synthetic people, with a discriminator that sees how the source was changed.
 
     python train.py --preset families_adversarial --families DIR --photos FILE.npz --critic FILE --start RUN
 
@@ -12,11 +12,11 @@ SETTINGS = Settings(
     model="agetrans",
     size=128,
     width=16,
-    batch=12,
+    batch=9,
     pairs=8,
-    kimg=48.0,
-    learning_rate=4e-3,
+    kimg=72.0,
+    learning_rate=3e-3,
     discriminator_rate=3e-3,
-    ema_kimg=1.2,
-    tick_kimg=0.6,
+    ema_kimg=0.9,
+    tick_kimg=0.45,
 )

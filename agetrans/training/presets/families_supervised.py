@@ -19,5 +19,5 @@ SETTINGS = Settings(
     learning_rate=4e-3,
     ema_kimg=0.9,
     tick_kimg=0.45,
-    family_terms=Weights(adversarial=0.0, age_class=0.0, critic_age=0.0, critic_features=0.0),
+    family_terms=Weights(gradient=6.0, displacement=60.0, adversarial=0.0, age_class=0.0, features=0.0),
 )
