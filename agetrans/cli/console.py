@@ -25,6 +25,16 @@ class CommandError(ValueError):
     """What the user asked for cannot be done. The message is one sentence."""
 
 
+def check_folder(folder: Path) -> None:
+    """Refuses a source that is no folder.
+
+    Raises:
+        CommandError: there is none.
+    """
+    if not folder.is_dir():
+        raise CommandError(f"There is no folder {folder}.")
+
+
 def check_out(out: Path) -> None:
     """Refuses a place for results that is a file.
 

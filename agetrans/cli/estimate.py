@@ -16,6 +16,7 @@ from agetrans.cli.console import (
     SOME_FAILED,
     CommandError,
     SentenceParser,
+    check_folder,
     progress,
     run_console,
     shown,
@@ -75,8 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     from agetrans.pictures import pictures_in
 
     folder, table = arguments.pred_path, arguments.outcsv
-    if not folder.is_dir():
-        raise CommandError(f"There is no folder {folder}.")
+    check_folder(folder)
     if table.suffix.lower() != ".csv":
         table = table.with_name(f"{table.name}.csv")
     try:

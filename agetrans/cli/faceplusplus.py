@@ -13,6 +13,7 @@ from agetrans.cli.console import (
     SOME_FAILED,
     CommandError,
     SentenceParser,
+    check_folder,
     progress,
     run_console,
     shown,
@@ -97,8 +98,7 @@ def _fill(table: Path, paths: list[Path], ask: Callable[[Path], float | None], f
 def _pictures(folder: Path) -> list[Path]:
     from agetrans.pictures import pictures_in
 
-    if not folder.is_dir():
-        raise CommandError(f"There is no folder {folder}.")
+    check_folder(folder)
     pictures = pictures_in(folder)
     if not pictures:
         raise CommandError(f"There is no picture in {folder}.")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.console import DONE, CommandError, shown
+from agetrans.cli.console import DONE, CommandError, check_folder, shown
 
 EPILOG = """
 layouts: ffhq-aging, morph, cacd, utkface, all-age-faces, fg-net (ages in a CSV or in the file names as these sets have
@@ -90,8 +90,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     from agetrans.data.layouts import find_layout
     from agetrans.data.shards import Shards
 
-    if not arguments.photographs.is_dir():
-        raise CommandError(f"There is no folder {arguments.photographs}.")
+    check_folder(arguments.photographs)
     if arguments.size < 16 or arguments.shard_size < 1 or arguments.jobs < 1:
         raise CommandError("--size must be 16 or more, --shard_size and --jobs 1 or more.")
     age_groups = parse_groups(arguments.group)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.console import CommandError
+from agetrans.cli.console import CommandError, check_folder
 
 EPILOG = """
 methods: baseline (margin loss alone), mtlface, dal, iefp-age and then iefp. Faces must be framed alike (aligned crops).
@@ -106,8 +106,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from agetrans.data.layouts import find_layout
 
     folder = arguments.data
-    if not folder.is_dir():
-        raise CommandError(f"There is no folder {folder}.")
+    check_folder(folder)
     settings = resolve(arguments)
     out = arguments.out or Path("runs") / f"recognition_{settings.method}"
     _check_folder(out, settings)

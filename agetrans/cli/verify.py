@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agetrans.cli.console import DONE, SOME_FAILED, CommandError, Kind, add_kinds, shown
+from agetrans.cli.console import DONE, SOME_FAILED, CommandError, Kind, add_kinds, check_folder, shown
 
 if TYPE_CHECKING:
     from agetrans.data.labelled import Photograph
@@ -155,7 +155,7 @@ def _leave_one_out(arguments: argparse.Namespace) -> int:
     found = _people(arguments.folder, arguments)
     others = None
     if arguments.distractors is not None:
-        _check_folder(arguments.distractors)
+        check_folder(arguments.distractors)
         others = list(picture_files(arguments.distractors))
         if not others:
             raise CommandError(f"There is no picture in {arguments.distractors}.")
@@ -216,7 +216,7 @@ def _ages(arguments: argparse.Namespace) -> dict[Path, float] | None:
     from agetrans.data.layouts import find_layout
 
     folder = arguments.pictures or arguments.sets[0].parent
-    _check_folder(folder)
+    check_folder(folder)
     layout = find_layout(arguments.layout, folder, arguments.labels, None, arguments.pat, arguments.pos)
     return {photograph.path: photograph.years for photograph in layout.read(folder).photographs}
 
@@ -231,7 +231,7 @@ def _people(folder: Path, arguments: argparse.Namespace) -> list[Photograph]:
     from agetrans.data.labelled import DataError, Photograph
     from agetrans.data.layouts import find_layout, picture_files
 
-    _check_folder(folder)
+    check_folder(folder)
     if arguments.layout == FOLDERS:
         files = [path for path in picture_files(folder) if path.parent != folder]
         found = [Photograph(path, float("nan"), identity=path.parent.name) for path in files]
@@ -250,11 +250,6 @@ def _people(folder: Path, arguments: argparse.Namespace) -> list[Photograph]:
         which = f"who {unknown[0]} shows" if unknown else f"who is in {folder}"
         raise DataError(f"Nothing says {which}, and identification needs to know.")
     return found
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise CommandError(f"There is no folder {folder}.")
 
 
 def _report(out: Path, reader: _Reader, results: Sequence[Benchmark], curve_file: str) -> int:

@@ -93,9 +93,11 @@ class Families:
 
 def head_region(source_head: np.ndarray, target_head: np.ndarray) -> np.ndarray:
     """Where a picture may change: the union of two heads `(64, 64)` bool, grown and softened, float32 in [0, 1]."""
-    union = (source_head | target_head).astype(np.uint8)
-    grown = cv2.dilate(union, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
-    return cv2.GaussianBlur(grown.astype(np.float32), (0, 0), 1.2)
+    return cv2.GaussianBlur(_grown(source_head | target_head).astype(np.float32), (0, 0), 1.2)
+
+
+def _grown(head: np.ndarray) -> np.ndarray:
+    return cv2.dilate(head.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
 
 
 def behind_head(picture: np.ndarray, head: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -109,8 +111,7 @@ def behind_head(picture: np.ndarray, head: np.ndarray, landmarks: np.ndarray) ->
         landmarks: `(68, 2)` in pixels of the picture.
     """
     side = SIZE // 2
-    grown = cv2.dilate(head.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
-    gone = cv2.resize(grown, (side, side), interpolation=cv2.INTER_NEAREST)
+    gone = cv2.resize(_grown(head), (side, side), interpolation=cv2.INTER_NEAREST)
     face = np.zeros((side, side), np.uint8)
     cv2.fillConvexPoly(face, cv2.convexHull(np.rint(landmarks / 2).astype(np.int32)), 1)
     ears = int(landmarks[[0, 16], 1].mean() / 2)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from agetrans import losses
+from agetrans.data.batches import SIZE
 from agetrans.groups import AgeGroups
 from agetrans.models.agetrans import AgeTrans
 from agetrans.models.discriminator import Discriminator
@@ -27,8 +28,6 @@ SAME_AGE = 0.5
 """Years within which a photograph is asked for its own age."""
 REAL_GROUP_WEIGHT = 0.2
 """Weight of the discriminator's age classifier on real pictures."""
-LARGEST_OUTPUT = 256
-"""Side of the pictures of families."""
 
 
 class ReAging(Trainer):
@@ -64,9 +63,9 @@ class ReAging(Trainer):
         dtype: str | None = None,
     ) -> None:
         super().__init__(dtype=dtype)
-        if generator.size % output_size or LARGEST_OUTPUT % output_size:
+        if generator.size % output_size or SIZE % output_size:
             raise ValueError(
-                f"The output size must divide {LARGEST_OUTPUT} and the generator's {generator.size} pixels. "
+                f"The output size must divide {SIZE} and the generator's {generator.size} pixels. "
                 f"Received: output_size={output_size}"
             )
         self.generator = generator
@@ -123,28 +122,28 @@ class ReAging(Trainer):
         pairs = ops.shape(batch["source"])[0]
         image = to_floats(ops.concatenate([batch["source"], batch["photo"]], axis=0))
         label = self.labels(ops.concatenate([batch["years"], batch["photo_target"]], axis=0))
-        target = self.shrink(to_floats(batch["target"]))
+        small, target = self.shrink(image), self.shrink(to_floats(batch["target"]))
 
         ((_, result, logs),), gradients = mean_gradients(
-            lambda _: self._generator_loss(batch, image, label, target), 1, self.generator.trainable_variables
+            lambda _: self._generator_loss(batch, image, small, label, target),
+            1,
+            self.generator.trainable_variables,
         )
         self.improve_generator(gradients)
 
         if self.terms.adversarial:
-            source = self.shrink(image)[:pairs]
             logs["discriminator"], logs["r1"] = self._improve_discriminator(
-                source, target, ops.stop_gradient(result[:pairs]), label[:pairs]
+                small[:pairs], target, ops.stop_gradient(result[:pairs]), label[:pairs]
             )
         self.steps.assign_add(1)
         return {name: ops.stop_gradient(value) for name, value in logs.items()}
 
     def _generator_loss(
-        self, batch: dict[str, Any], image: Any, label: Any, target: Any
+        self, batch: dict[str, Any], image: Any, small: Any, label: Any, target: Any
     ) -> tuple[Any, Any, dict[str, Any]]:
         """The generator's loss, what it made `(S + P, output size, output size, 3)`, and the loss's terms."""
         pairs = ops.shape(target)[0]
         known = ops.concatenate([batch["source_years"], batch["photo_years"]], axis=0)
-        small = self.shrink(image)
 
         core = resized(image, self.generator.size)
         codes, (own_years, own_groups) = self.generator.encode_and_read_age(core)
