@@ -112,12 +112,12 @@ def in_sentences(run: Callable[[argparse.Namespace], int], arguments: argparse.N
 def expected_errors() -> tuple[type[Exception], ...]:
     """What a picture, a snapshot or a flag may raise, each with a message of one sentence."""
     from agetrans.faces import FaceNotFound
-    from agetrans.inference.beam import BeamMissing
     from agetrans.inference.filmsource import FilmError
     from agetrans.pictures import PictureError
+    from agetrans.pipelines import PipelineError
     from agetrans.snapshot import SnapshotError
 
-    return BeamMissing, CommandError, FaceNotFound, FilmError, PictureError, SnapshotError
+    return CommandError, FaceNotFound, FilmError, PictureError, PipelineError, SnapshotError
 
 
 def say(sentence: str) -> None:

@@ -132,14 +132,14 @@ def _prepare(arguments: argparse.Namespace) -> int:
 def _make(shards: list[Any], arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from agetrans.data.beam import make_shards_with_beam
-    from agetrans.data.prepare import make_shards, missing_shards
+    from agetrans.data.prepare import make_shard, make_shards, missing_shards
+    from agetrans.pipelines import spread
 
     missing = missing_shards(shards)
     if len(missing) < len(shards):
         print(f"{len(shards) - len(missing)} of {len(shards)} shards are there already")
     if arguments.runner:
-        make_shards_with_beam(missing, arguments.runner, arguments.beam_option)
+        spread(missing, lambda: make_shard, arguments.runner, arguments.beam_option)
         return
     with tqdm(
         total=sum(len(shard.photographs) for shard in missing),

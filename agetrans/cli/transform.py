@@ -127,7 +127,7 @@ def _photo(ageing: Ageing, arguments: argparse.Namespace) -> int:
 
 
 def _folder(ageing: Ageing, arguments: argparse.Namespace) -> int:
-    from agetrans.inference.folder import FAILED, do_jobs, outcome_of, plan_jobs, write_report
+    from agetrans.inference.folder import FAILED, do_jobs, job_doer, outcome_of, plan_jobs, write_report
 
     photos = _photos(arguments.photo)
     stems = Counter(photo.stem for photo in photos)
@@ -143,9 +143,9 @@ def _folder(ageing: Ageing, arguments: argparse.Namespace) -> int:
     make_ager = partial(Ageing, ageing.wish) if workers > 1 or arguments.runner else lambda: ageing
     try:
         if arguments.runner and left:
-            from agetrans.inference.beam import do_jobs_with_beam
+            from agetrans.pipelines import spread
 
-            do_jobs_with_beam(left, make_ager, arguments.runner, arguments.beam_option)
+            spread(left, partial(job_doer, make_ager), arguments.runner, arguments.beam_option)
             outcomes += [outcome for job in left if (outcome := outcome_of(job)) is not None]
         else:
             for outcome in progress(do_jobs(left, make_ager, workers), "Photographs", len(left)):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -107,6 +108,11 @@ def do_job(ager: Ager, job: Job) -> Outcome:
         # A picture that libraries choke on is no reason to leave the others undone.
         pictures, status, reason = 0, FAILED, str(error) or type(error).__name__
     return record(job, status, pictures, time.perf_counter() - began, reason)
+
+
+def job_doer(make_ager: Callable[[], Ager]) -> Callable[[Job], Outcome]:
+    """What does jobs in a process of its own, with one ager; can be called again and again."""
+    return partial(do_job, make_ager())
 
 
 def record(job: Job, status: str, pictures: int, seconds: float, reason: str) -> Outcome:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agetrans.inference.folder import Outcome, do_jobs, outcome_of, plan_jobs, write_report
+from agetrans.inference.folder import Outcome, do_jobs, job_doer, outcome_of, plan_jobs, write_report
+from agetrans.pipelines import spread
 from agetrans.snapshot import SnapshotError
 
 
@@ -94,10 +95,8 @@ def test_a_model_that_cannot_be_used_ends_the_run(tmp_path, workers):
 
 def test_beam_does_the_same(tmp_path):
     pytest.importorskip("apache_beam", reason="Apache Beam is not installed: its pipeline is not run")
-    from agetrans.inference.beam import do_jobs_with_beam
-
     jobs = make_jobs(tmp_path, ["a.jpg", "bad.jpg"])
-    do_jobs_with_beam(jobs, Copier, "DirectRunner")
+    spread(jobs, partial(job_doer, Copier), "DirectRunner")
     outcomes = [outcome_of(job) for job in jobs]
     assert all(isinstance(outcome, Outcome) for outcome in outcomes)
     assert statuses(outcomes) == {"a.jpg": "done", "bad.jpg": "failed"}
