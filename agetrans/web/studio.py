@@ -76,11 +76,11 @@ class Studio:
             raise self._failure
         return self._transformer
 
-    def order(self) -> list[int]:
-        """Places on the slider in the order in which they are made: the age groups, then ever finer between them."""
-        order = list(self.plan.stops)
-        for stride in (5, 2, 1):
-            order += [index for index in range(0, len(self.plan), stride) if index not in order]
+    def order(self, first: int) -> list[int]:
+        """All places on the slider as they are made: one, the age groups, then ever finer; what is near it first."""
+        order, count = [first], len(self.plan)
+        for places in (self.plan.stops, range(0, count, 5), range(0, count, 2), range(count)):
+            order += sorted(set(places) - set(order), key=lambda place: abs(place - first))
         return order
 
     def stream(
@@ -137,19 +137,20 @@ class Sitting:
         ]
 
     def frames(
-        self, chosen: Sequence[int], crop: bool
+        self, chosen: Sequence[int], crop: bool, first: int
     ) -> tuple[np.ndarray, Region, Iterator[tuple[int, bytes]]]:
         """What the slider scrubs through.
 
         Args:
             chosen: indices of faces; one where `crop` is set.
             crop: the face alone instead of the whole picture.
+            first: the place on the slider that is looked at.
 
         Returns:
             The unchanged view, uint8 RGB; the part of it (left, top, width, height) that frames cover; and the frames:
             their place on the slider and their JPEG file.
         """
-        order = self._studio.order()
+        order = self._studio.order(first)
         if crop:
             stream = self._studio.stream(self.picture, [self.faces[chosen[0]]], True, order, CROP_SIDE)
             region = (0, 0, CROP_SIDE, CROP_SIDE)

@@ -149,9 +149,6 @@ class Tab:
 
     async def _grant(self, wish: dict[str, Any]) -> None:
         what, sitting = wish.get("do"), self._sitting
-        if what == "stop":
-            await self._end(self._render)
-            return
         if what not in ("render", "picture", "sheet", "film"):
             await self._problem("The page asked for something that this server does not know: reload it.")
             return
@@ -172,7 +169,7 @@ class Tab:
         if what == "render":
             await self._end(self._render)
             self._render = asyncio.create_task(
-                self._guard(self._send_frames(sitting, chosen, crop, wish.get("run")))
+                self._guard(self._send_frames(sitting, chosen, crop, place, wish.get("run")))
             )
         elif self._download is not None and not self._download.done():
             await self._problem("One download is being made already: wait until it is there.")
@@ -197,11 +194,13 @@ class Tab:
         finally:
             work.close()
 
-    async def _send_frames(self, sitting: Sitting, chosen: list[int], crop: bool, run: Any) -> None:
+    async def _send_frames(
+        self, sitting: Sitting, chosen: list[int], crop: bool, first: int, run: Any
+    ) -> None:
         if not self._studio.ready:
             await self._send({"is": "loading"})
             await asyncio.to_thread(self._studio.transformer)
-        view, region, frames = await asyncio.to_thread(sitting.frames, chosen, crop)
+        view, region, frames = await asyncio.to_thread(sitting.frames, chosen, crop, first)
         original = await asyncio.to_thread(encode_picture, view, ".jpg", FRAME_QUALITY)
         height, width = view.shape[:2]
         await self._send(

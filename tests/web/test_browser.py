@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from agetrans.pictures import encode_picture
+from tests.conftest import REPOSITORY
 from tests.web.fakes import make_studio, serving
 
 playwright = pytest.importorskip(
@@ -22,9 +25,15 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
+def browser(tmp_path_factory, portrait):
+    """A browser whose camera sees the portrait on the left of a grey wall, and may be used."""
+    seen = np.full((480, 640, 3), 128, np.uint8)
+    seen[100:356, :256] = portrait
+    film = tmp_path_factory.mktemp("camera") / "camera.mjpeg"  # JPEG files, one after the other
+    film.write_bytes(10 * encode_picture(seen, ".jpg", 88))
+    flags = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream"]
+    flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
     with playwright.sync_playwright() as tool:
-        flags = ["--no-sandbox", "--disable-gpu"]
         browser = tool.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield browser
         browser.close()
@@ -112,7 +121,124 @@ def test_what_is_wrong_is_said_in_a_sentence(page, server):
     page.get_by_role("alert").get_by_text("This file is not a picture").wait_for()
 
 
-def test_two_tabs_and_a_server_that_is_killed(page, server, portrait):
+def test_a_picture_of_the_camera(page, server):
+    page.goto(server.address)
+    camera, shoot = page.get_by_role("button", name="Use the camera"), page.locator("#shoot")
+    light = "document.querySelector('#video').srcObject !== null"
+    camera.click()
+    expect(shoot).to_be_focused()
+    assert page.evaluate(light)
+    expect(camera).to_be_disabled()  # a second stream would keep the camera on
+    shoot.press("Escape")
+    expect(camera).to_be_focused()
+    assert not page.evaluate(light)
+    assert page.locator("#work").is_hidden()
+    camera.click()
+    shoot.click()
+    page.locator("#outlines button").wait_for()
+    assert not page.evaluate(light)
+    assert page.locator("#viewfinder").is_hidden()
+    picture, face = (page.locator(where).bounding_box() for where in ("#picture", "#outlines button"))
+    middle = face["x"] + face["width"] / 2 - picture["x"]
+    assert middle / picture["width"] == pytest.approx(115 / 640, abs=0.03)  # not mirrored as the view is
+    wait_for_all_ages(page)
+
+
+@pytest.mark.parametrize(
+    ("camera", "says"),
+    [
+        ("undefined", "over https"),
+        (
+            "{ getUserMedia: async () => { throw new DOMException('', 'NotFoundError'); } }",
+            "There is no camera",
+        ),
+        ("{ getUserMedia: async () => { throw new DOMException('', 'NotAllowedError'); } }", "allow it"),
+        ("{ getUserMedia: async () => { throw new Error('odd'); } }", "could not be opened"),
+    ],
+)
+def test_a_camera_that_cannot_be_used_is_said(page, server, camera, says):
+    page.add_init_script(f"Object.defineProperty(navigator, 'mediaDevices', {{ value: {camera} }})")
+    page.goto(server.address)
+    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("alert").get_by_text(says).wait_for()
+    expect(page.get_by_role("button", name="Use the camera")).to_be_enabled()
+
+
+def test_a_camera_that_stops_and_a_picture_chosen_meanwhile(page, server, portrait):
+    page.goto(server.address)
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#shoot")).to_be_focused()
+    end = "document.querySelector('#video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+    page.evaluate(end)
+    page.get_by_role("alert").get_by_text("The camera stopped").wait_for()
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#shoot")).to_be_focused()
+    choose(page, portrait)
+    page.locator("#outlines button").wait_for()
+    assert page.locator("#viewfinder").is_hidden()
+
+
+def test_the_first_age_is_the_one_that_the_slider_shows(page, server, portrait):
+    page.add_init_script(
+        "new MutationObserver(() => {\n"
+        "  const { place } = document.querySelector('#picture')?.dataset ?? {};\n"
+        "  if (place) (window.places ??= []).push(place);\n"
+        "}).observe(document, { attributes: true, subtree: true, attributeFilter: ['data-place'] });"
+    )
+    page.goto(server.address)
+    choose(page, portrait)
+    wait_for_all_ages(page)
+    assert page.evaluate("window.places")[0] == "90"
+    assert page.get_by_text("77 years").is_visible()
+    slider = page.get_by_label("Age", exact=True)
+    slider.press("Home")
+    page.evaluate("window.places = []")
+    page.get_by_label("Face only").check()
+    page.locator("#picture[data-place='0']").wait_for()
+    wait_for_all_ages(page)
+    assert set(page.evaluate("window.places")) <= {"0"}
+
+
+HALTING = """
+import sys, threading
+from agetrans.inference.transformer import AgeTransformer
+from tests.web.fakes import PaintingTransformer
+
+class Halting(PaintingTransformer):
+    # Works on twelve ages and then for ever; the first is the model's warming up.
+    def decode(self, codes, labels, seed=None):
+        for done, change in enumerate(super().decode(codes, labels)):
+            if done == 12:
+                threading.Event().wait()
+            yield change
+
+AgeTransformer.from_snapshot = classmethod(lambda kind, *given, **named: Halting())
+from agetrans.cli import console
+sys.argv = ["agetrans", "web", "--port", "0"]
+console()
+"""
+
+
+def test_a_server_that_is_killed_in_the_middle(page, portrait):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HALTING], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        page.goto(process.stdout.readline().split()[3])
+        choose(page, portrait)
+        page.get_by_text("10 of 91 ages are ready.").wait_for()
+        process.kill()
+        page.get_by_role("alert").get_by_text("The connection to AgeTrans has ended").wait_for()
+    finally:
+        process.kill()
+        process.communicate()
+    slider = page.get_by_label("Age", exact=True)
+    slider.press("Home")
+    page.locator("#picture[data-place='0']").wait_for()
+    assert page.get_by_role("progressbar").is_hidden()
+
+
+def test_two_tabs_and_a_server_that_ends(page, server, portrait):
     other = page.context.new_page()
     for tab in (page, other):
         tab.goto(server.address)

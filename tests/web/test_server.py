@@ -116,6 +116,19 @@ def test_frames_come_groups_first_and_show_their_age(page, portrait):
         assert np.median(lighter) == pytest.approx(ages[frame["place"]], abs=2)
 
 
+@pytest.mark.parametrize(
+    ("place", "first"),
+    [
+        (90, [90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 85, 75]),
+        (37, [37, 40, 30, 50, 20, 60, 10, 70, 0, 80, 90, 35]),
+    ],
+)
+def test_what_is_looked_at_comes_first(page, portrait, place, first):
+    page.send(portrait)
+    page.ask("render", run=1, place=place)
+    assert [page.hear("frame")["place"] for _ in first] == first
+
+
 def test_face_alone(page, portrait):
     page.send(portrait)
     page.ask("render", run=1, crop=True)
@@ -199,6 +212,7 @@ def test_bad_pictures_get_a_sentence_and_the_next_is_taken(studio, portrait, dat
         json.dumps({"do": "render", "faces": [0, 0]}),
         json.dumps({"do": "render", "faces": [True]}),
         json.dumps({"do": "render", "faces": ["0"]}),
+        json.dumps({"do": "render", "faces": [0], "place": 91}),
         json.dumps({"do": "picture", "faces": [0], "place": 91}),
         json.dumps({"do": "picture", "faces": [0], "place": -1}),
         json.dumps({"do": "picture", "faces": [0], "place": None}),

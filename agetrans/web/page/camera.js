@@ -5,36 +5,49 @@ const REASONS = {
   NotFoundError: "There is no camera: choose a picture instead.",
   NotReadableError: "The camera is in use by another program: close that, or choose a picture instead.",
 };
+const OTHER = "The camera could not be opened: choose a picture instead.";
+const STOPPED = "The camera stopped: it was disconnected, or another program took it.";
 const SIZE = { width: { ideal: 1920 }, height: { ideal: 1080 }, facingMode: "user" };
 
-/** Shows what the camera sees until a picture is taken or the camera closed. */
-export async function openCamera(finder, video, shoot, leave, take, complain) {
-  complain("");
-  if (!navigator.mediaDevices) {
-    complain(ADDRESS);
-    return;
-  }
-  let stream;
+/**
+ * Shows what the camera sees until a picture is taken or the camera closed.
+ *
+ * @returns {Promise<Blob | null>} the picture; null if the camera was closed. An error's message is a sentence.
+ */
+export async function photograph(finder, video, shoot, leave) {
+  if (!navigator.mediaDevices) throw new Error(ADDRESS);
+  let stream = null;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: SIZE });
+    video.srcObject = stream;
+    await video.play();
   } catch (error) {
-    complain(REASONS[error.name] ?? "The camera could not be opened: choose a picture instead.");
-    return;
+    close(stream, video);
+    throw new Error(REASONS[error.name] ?? OTHER);
   }
-  const close = () => {
-    for (const track of stream.getTracks()) track.stop();
-    video.srcObject = null;
-    finder.hidden = true;
-  };
-  video.srcObject = stream;
-  await video.play();
   finder.hidden = false;
   shoot.focus();
-  leave.onclick = close;
-  shoot.onclick = () => {
-    const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-    canvas.getContext("2d").drawImage(video, 0, 0);
-    close();
-    canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 }).then(take);
-  };
+  try {
+    const wanted = await new Promise((resolve, reject) => {
+      shoot.onclick = () => resolve(true);
+      leave.onclick = () => resolve(false);
+      finder.onkeydown = ({ key }) => { if (key === "Escape") resolve(false); };
+      stream.getVideoTracks()[0].onended = () => reject(new Error(STOPPED));
+    });
+    return wanted ? await still(video) : null;
+  } finally {
+    close(stream, video);
+    finder.hidden = true;
+  }
+}
+
+function still(video) {
+  const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
+}
+
+function close(stream, video) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  video.srcObject = null;
 }

@@ -1,4 +1,4 @@
-import { openCamera } from "./camera.js";
+import { photograph } from "./camera.js";
 import { Connection } from "./connection.js";
 import { Stage } from "./stage.js";
 
@@ -43,6 +43,7 @@ function wrong(sentence) {
 function ready(plan) {
   state.plan = plan;
   age.max = plan.ages.length - 1;
+  if (!("moved" in age.dataset)) age.value = plan.stops.at(-1);
   $("groups").replaceChildren(...plan.stops.map((place, index) => {
     const mark = document.createElement("span");
     mark.textContent = plan.names[index];
@@ -104,7 +105,7 @@ function render() {
   state.frames = new Map();
   settle("ages", 0, state.plan.ages.length);
   tell("Looking at the face ...");
-  wish("render", { run: state.run });
+  wish("render", { run: state.run, place: Number(age.value) });
 }
 
 function loading() {
@@ -120,9 +121,6 @@ function view({ run, width, height, region }, data) {
 function frame({ run, place, done, of }, data) {
   if (run !== state.run) return;
   state.frames.set(place, data);
-  if (done === 1 && !("moved" in age.dataset)) {
-    age.value = state.plan.stops.at(-1);
-  }
   if (state.busy !== "download") settle("ages", done, of);
   if (done === of) {
     if (state.busy !== "download") settle(null);
@@ -197,6 +195,7 @@ function file({ what, name }, data) {
 
 async function take(given) {
   if (!given) return;
+  $("leave").click(); // an open camera waits for nothing any more
   complain("");
   stop();
   tell("");
@@ -209,7 +208,18 @@ async function take(given) {
 }
 
 $("file").onchange = ({ target }) => { take(target.files[0]); target.value = ""; };
-$("camera").onclick = () => openCamera($("viewfinder"), $("video"), $("shoot"), $("leave"), take, complain);
+$("camera").onclick = async () => {
+  complain("");
+  $("camera").disabled = true;
+  try {
+    take(await photograph($("viewfinder"), $("video"), $("shoot"), $("leave")));
+  } catch (error) {
+    complain(error.message);
+  } finally {
+    $("camera").disabled = false;
+    $("camera").focus();
+  }
+};
 age.oninput = () => { age.dataset.moved = ""; stop(); draw(); };
 divider.oninput = draw;
 play.onclick = () => (state.player === null ? start() : stop());
