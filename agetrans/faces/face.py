@@ -33,6 +33,13 @@ class Face:
         """Box area in square pixels."""
         return self.box[2] * self.box[3]
 
+    def scaled(self, across: float, down: float) -> Face:
+        """The same face where its picture has been resized by these factors."""
+        factors = np.array([across, down])
+        x, y = (np.array(self.box[:2]) + 0.5) * factors - 0.5
+        box = (float(x), float(y), self.box[2] * across, self.box[3] * down)
+        return Face(box, (self.points + 0.5) * factors - 0.5, self.score)
+
 
 def choose_face(faces: Sequence[Face], which: str | int = "largest") -> list[Face]:
     """Picks the faces that the user asked for.

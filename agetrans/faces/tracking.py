@@ -69,7 +69,8 @@ class FaceTracker:
         if scale < 1:
             size = (max(1, round(width * scale)), max(1, round(height * scale)))
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        found = [_scaled(face, 1 / scale) for face in find_faces(small)]
+        back = picture.shape[1] / small.shape[1], picture.shape[0] / small.shape[0]
+        found = [face.scaled(*back) for face in find_faces(small)]
         # Followed faces keep their points: those of the small picture are coarser and would jump.
         kept = [tracked for tracked in seen if any(overlap(tracked.face, face) > SAME_FACE for face in found)]
         for face in found:
@@ -171,10 +172,3 @@ def choose_tracks(areas: Sequence[dict[int, float]], which: str) -> set[int]:
                 taken |= areas[track].keys()
         left = [track for track in left if track not in chosen]
     return chosen
-
-
-def _scaled(face: Face, factor: float) -> Face:
-    x, y, width, height = face.box
-    corner = (np.array([x, y]) + 0.5) * factor - 0.5
-    box = (float(corner[0]), float(corner[1]), width * factor, height * factor)
-    return Face(box, (face.points + 0.5) * factor - 0.5, face.score)

@@ -110,31 +110,22 @@ class Sitting:
         picture: `(H, W, 3)` uint8 RGB.
         screen: the same, at most `SCREEN_SIDE` pixels long.
         faces: in `picture`, the largest first.
+        screen_faces: the same as they lie in `screen`.
     """
 
     def __init__(self, studio: Studio, data: bytes) -> None:
         self._studio = studio
         self.picture = decode_picture(data, "This file", MEGAPIXELS * 1_000_000)
         height, width = self.picture.shape[:2]
-        self.scale = min(1.0, SCREEN_SIDE / max(height, width))
+        scale = min(1.0, SCREEN_SIDE / max(height, width))
         self.screen = self.picture
-        if self.scale < 1:
-            size = (round(width * self.scale), round(height * self.scale))
+        if scale < 1:
+            size = (round(width * scale), round(height * scale))
             self.screen = cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA)
-        self.faces = find_faces(self.picture)
-
-    def screen_faces(self) -> list[Face]:
-        """The faces as they lie in `screen`."""
-        width, height, x, y = self.screen.shape[1], self.screen.shape[0], *self.picture.shape[1::-1]
-        scale = np.array([width / x, height / y])
-        return [
-            Face(
-                tuple((np.array(face.box) * np.tile(scale, 2)).tolist()),
-                (face.points + 0.5) * scale - 0.5,
-                face.score,
-            )
-            for face in self.faces
-        ]
+        # The finder looks at 1024 pixels; from here it gets there sooner than from a large photograph.
+        self.screen_faces = find_faces(self.screen)
+        back = width / self.screen.shape[1], height / self.screen.shape[0]
+        self.faces = [face.scaled(*back) for face in self.screen_faces]
 
     def frames(
         self, chosen: Sequence[int], crop: bool, first: int
@@ -155,7 +146,7 @@ class Sitting:
             stream = self._studio.stream(self.picture, [self.faces[chosen[0]]], True, order, CROP_SIDE)
             region = (0, 0, CROP_SIDE, CROP_SIDE)
         else:
-            faces = [self.screen_faces()[index] for index in chosen]
+            faces = [self.screen_faces[index] for index in chosen]
             stream = self._studio.stream(self.screen, faces, False, order, None)
             region = _region(stream)
         return stream.picture, region, self._encoded(stream, region, order)
@@ -200,7 +191,7 @@ class Sitting:
         return target.getvalue()
 
     def _stream(self, chosen: Sequence[int], crop: bool, places: Sequence[int], full: bool) -> AgeStream:
-        faces = self.faces if full or crop else self.screen_faces()
+        faces = self.faces if full or crop else self.screen_faces
         view = self.picture if full or crop else self.screen
         size = None if full else CROP_SIDE if crop else None
         return self._studio.stream(view, [faces[index] for index in chosen], crop, places, size)

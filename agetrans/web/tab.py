@@ -141,7 +141,7 @@ class Tab:
             return
         self._sitting = sitting
         height, width = sitting.screen.shape[:2]
-        boxes = [list(face.box) for face in sitting.screen_faces()]
+        boxes = [list(face.box) for face in sitting.screen_faces]
         original = await asyncio.to_thread(encode_picture, sitting.screen, ".jpg", FRAME_QUALITY)
         await self._send({"is": "picture", "width": width, "height": height, "faces": boxes}, original)
         if not boxes:

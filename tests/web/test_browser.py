@@ -238,6 +238,15 @@ def test_a_server_that_is_killed_in_the_middle(page, portrait):
     assert page.get_by_role("progressbar").is_hidden()
 
 
+def test_another_picture_ends_the_ages_of_the_one_before(page, portrait, server):
+    page.goto(server.address)
+    choose(page, portrait)
+    page.locator("#picture[data-place]").wait_for()
+    choose(page, np.full((200, 200, 3), 128, np.uint8))
+    page.get_by_role("alert").get_by_text("No face was found").wait_for()
+    assert page.locator("#status").inner_text() == ""
+
+
 def test_two_tabs_and_a_server_that_ends(page, server, portrait):
     other = page.context.new_page()
     for tab in (page, other):

@@ -150,6 +150,24 @@ def test_every_face_or_one(page, portrait):
         assert [bool(changed[:, :256].any()), bool(changed[:, 256:].any())] == [0 in faces, 1 in faces], run
 
 
+def test_a_large_photograph_is_shown_small_and_downloaded_large(page, portrait, monkeypatch):
+    import cv2
+
+    monkeypatch.setattr("agetrans.web.studio.find_faces", find_faces)
+    large = cv2.resize(portrait, (2000, 2400), interpolation=cv2.INTER_CUBIC)
+    heard = page.send(large)
+    assert (heard["width"], heard["height"]) == (1333, 1600)
+    (face,) = find_faces(large)
+    assert heard["faces"][0] == pytest.approx(np.array(face.box) * 2 / 3, abs=6)
+    page.ask("picture", place=90)
+    after = pixels(page.hear("file")["data"]).astype(int)
+    assert after.shape == large.shape
+    x, y, width, height = (round(side) for side in face.box)
+    middle = np.s_[y + height // 3 : y + height // 2, x + width // 3 : x + width // 2]
+    lighter = (after - large)[middle][large[middle] < 150]
+    assert np.median(lighter) == pytest.approx(TEN.centres[-1], abs=2)
+
+
 def test_a_new_wish_replaces_the_one_before(page, portrait):
     page.send(portrait)
     page.ask("render", run=1)

@@ -198,7 +198,9 @@ async function take(given) {
   $("leave").click(); // an open camera waits for nothing any more
   complain("");
   stop();
-  tell("");
+  tell("Looking for faces ...");
+  settle(null);
+  state.run += 1; // ages of the picture before are no longer awaited
   $("work").hidden = true;
   try {
     await connection.sendPicture(given);
