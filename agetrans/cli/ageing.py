@@ -189,6 +189,15 @@ class Ageing:
                 )
         return self._transformer
 
+    def frame_transformer(self) -> AgeTransformer:
+        """The same model for frames that come one by one: a batch is filled up, which would be in vain."""
+        from agetrans.inference import AgeTransformer
+
+        whole = self.transformer()
+        return AgeTransformer(
+            whole.generator, whole.age_groups, framing=whole.framing, batch_size=1, stopwatch=self.stopwatch
+        )
+
     def timing(self) -> str:
         """Where the time went, in one line."""
         total = time.perf_counter() - self._began

@@ -60,7 +60,11 @@ def run(arguments: argparse.Namespace, home: Path) -> int:
     ageing = Ageing(Wish.of(arguments, steps=STEPS, size=arguments.img_size))
     if arguments.record is not None and arguments.source is None:
         raise CommandError("--record needs --source FILE: nobody could stop the camera without a window.")
-    rate, frames = film_frames(arguments.source) if arguments.source else (None, camera_frames())
+    if arguments.source is None:
+        rate, frames = None, camera_frames()
+    else:
+        rate = film_rate(arguments.source)
+        frames = film_frames(arguments.source) if arguments.record else film_loop(arguments.source, rate)
     screen: Screen = Recorder(arguments.record, rate or 25) if arguments.record else Window("AgeTrans")
     results = home / "result" / str(ageing.groups)
     with screen:
@@ -73,11 +77,28 @@ def run(arguments: argparse.Namespace, home: Path) -> int:
     return DONE
 
 
-def film_frames(source: Path) -> tuple[float, Iterator[np.ndarray]]:
-    """A film's frames a second, and its frames."""
-    from agetrans.inference.filmsource import read_facts, read_frames
+def film_rate(source: Path) -> float:
+    """A film's frames a second."""
+    from agetrans.inference.filmsource import read_facts
 
-    return float(read_facts(source).rate), (picture for _, picture in read_frames(source))
+    return float(read_facts(source).rate)
+
+
+def film_frames(source: Path) -> Iterator[np.ndarray]:
+    """A film's frames, `(H, W, 3)` uint8 RGB."""
+    from agetrans.inference.filmsource import read_frames
+
+    return (picture for _, picture in read_frames(source))
+
+
+def film_loop(source: Path, rate: float) -> Iterator[np.ndarray]:
+    """A film's frames over and over, at most so many a second."""
+    due = time.perf_counter()
+    while True:
+        for picture in film_frames(source):
+            time.sleep(max(0, due - time.perf_counter()))
+            due = max(due, time.perf_counter()) + 1 / rate
+            yield picture
 
 
 def camera_frames() -> Iterator[np.ndarray]:
@@ -96,6 +117,7 @@ def camera_frames() -> Iterator[np.ndarray]:
         )
     camera.set(cv2.CAP_PROP_FRAME_WIDTH, 1280)
     camera.set(cv2.CAP_PROP_FRAME_HEIGHT, 720)
+    camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # what waits in a queue would be shown late
 
     def frames() -> Iterator[np.ndarray]:
         try:
@@ -137,31 +159,30 @@ class Demo:
             passed = 1 / self._rate if self._rate else max(1e-3, now - before)
             before = now
             seen = ager(picture, self._years, passed) if self._live else picture
-            keys = self._screen.show(self._labelled(seen))
+            seen = self._labelled(seen)
+            keys = self._screen.show(seen)
             seconds += time.perf_counter() - now
             count += 1
-            if not self._obey(keys, picture):
+            if not self._obey(keys, picture, seen):
                 break
         return count, max(seconds, 1e-9)
 
     def _live_ager(self) -> Callable[[Any, float, float], Any]:
-        from agetrans.inference import AgeTransformer
+        transformer = self._ageing.frame_transformer()
         from agetrans.inference.live import LiveAger
 
-        whole = self._ageing.transformer()
-        groups = whole.age_groups
-        self._range = groups.centres[0], groups.centres[-1]
+        centres = transformer.age_groups.centres
+        self._range = centres[0], centres[-1]
         self._years = min(max(self._years, self._range[0]), self._range[1])
-        single = AgeTransformer(whole.generator, groups, framing=whole.framing, batch_size=1)
-        return LiveAger(single).age
+        return LiveAger(transformer).age
 
     def _labelled(self, picture: np.ndarray) -> np.ndarray:
         from agetrans.inference.lettering import write_on
 
         return write_on(picture, f"Age {self._years:.0f}" if self._live else "as it is")
 
-    def _obey(self, keys: list[str], picture: np.ndarray) -> bool:
-        """Does what keys say; returns whether to go on."""
+    def _obey(self, keys: list[str], picture: np.ndarray, seen: np.ndarray) -> bool:
+        """Does what keys say about a frame and how it is shown; returns whether to go on."""
         low, high = self._range
         for key in keys:
             if key == "leave":
@@ -171,14 +192,14 @@ class Demo:
                 self._years, self._live = min(max(self._years + step, low), high), True
             elif key == "live":
                 self._live = not self._live
-            elif key == "pause" and not self._wait(picture):
+            elif key == "pause" and not self._wait(seen):
                 return False
             elif key == "capture":
                 self._capture(picture)
         return True
 
     def _wait(self, picture: np.ndarray) -> bool:
-        """Holds until the next key; returns whether to go on."""
+        """Holds a picture until the next key; returns whether to go on."""
         while not (keys := self._screen.show(picture)):
             time.sleep(PLAYED_EVERY / 2)
         return "leave" not in keys

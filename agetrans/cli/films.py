@@ -37,11 +37,13 @@ def age_films(ageing: Ageing, source: Path, out: Path) -> int:
 
     read_facts(source)
     out.mkdir(parents=True, exist_ok=True)
+    transformer = ageing.frame_transformer()
+    from agetrans.inference.refilm import age_film
+
     for years, name in zip(wish.ages, named_by_age(wish.ages), strict=True):
         target = out / f"{source.stem}_{name}.mp4"
-        transformer = ageing.transformer()
-        from agetrans.inference.refilm import age_film
-
-        frames = age_film(transformer, source, target, years, which=wish.face, track=progress)
+        frames = age_film(
+            transformer, source, target, years, which=wish.face, model=ageing.signature(), track=progress
+        )
         print(f"{frames} frames are in {shown(target)}")
     return DONE

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from agetrans.cli.console import CommandError
+
+if TYPE_CHECKING:
+    from agetrans.inference.film import Film
 
 KEYS = {"Left": "younger", "Right": "older", "Down": "younger", "Up": "older"}
 KEYS |= {"c": "capture", "l": "live", "space": "pause", "Escape": "leave", "q": "leave"}
@@ -48,13 +51,16 @@ class Window:
                 "There is no display to open a window on: run it on a desktop, or write a film with --record FILE.mp4."
             ) from None
         self._root.title(title)
-        self._label = tkinter.Label(self._root, borderwidth=0)
+        self._label = tkinter.Label(
+            self._root, borderwidth=0, text="The model is being loaded ...", padx=90, pady=60
+        )
         self._label.pack()
         self._pressed: list[str] = []
         self._root.bind("<Key>", lambda event: self._pressed.append(KEYS.get(event.keysym, "")))
         self._root.protocol("WM_DELETE_WINDOW", lambda: self._pressed.append("leave"))
 
     def __enter__(self) -> Window:
+        self._root.update()
         return self
 
     def show(self, picture: np.ndarray) -> list[str]:
@@ -64,7 +70,7 @@ class Window:
         image = Image.fromarray(picture)
         image.thumbnail((self._root.winfo_screenwidth() * 9 // 10, self._root.winfo_screenheight() * 8 // 10))
         photo = ImageTk.PhotoImage(image)
-        self._label.configure(image=photo)
+        self._label.configure(image=photo, padx=0, pady=0)
         self._shown = photo  # Tk shows what Python still holds
         self._root.update()
         pressed, self._pressed = self._pressed, []
@@ -83,7 +89,7 @@ class Recorder:
         self._path, self._rate = path, rate
 
     def __enter__(self) -> Recorder:
-        self._film: object | None = None
+        self._film: Film | None = None
         return self
 
     def show(self, picture: np.ndarray) -> list[str]:
@@ -93,13 +99,13 @@ class Recorder:
         from agetrans.inference.film import Film
 
         if self._film is None:
-            self._opened = Film(self._path, picture.shape[:2], Fraction(self._rate).limit_denominator(1001))
-            self._film = self._opened.__enter__()
-        self._opened.add(picture)
+            self._film = Film(self._path, picture.shape[:2], Fraction(self._rate).limit_denominator(1001))
+            self._film.__enter__()
+        self._film.add(picture)
         return []
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._film is not None:
-            self._opened.__exit__(kind, error, trace)
+            self._film.__exit__(kind, error, trace)

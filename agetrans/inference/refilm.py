@@ -61,6 +61,7 @@ def age_film(
     *,
     which: str = "largest",
     smooth: bool = True,
+    model: str = "",
     track: Track = untracked,
 ) -> int:
     """Writes a film with its people at another age.
@@ -72,6 +73,7 @@ def age_film(
         years: the target age.
         which: "largest", "all", or a number, see `choose_tracks`.
         smooth: without it every frame is done as if it were a photograph; to compare.
+        model: anything that tells the model from others: parts that another has made are not used.
         track: shows progress.
 
     Returns:
@@ -84,7 +86,7 @@ def age_film(
     facts = read_facts(source)
     parts = target.with_name(f".{target.name}.{PARTS}")
     state = source.stat()
-    wish = [source.name, state.st_size, state.st_mtime_ns, years, which, smooth, transformer.framing]
+    wish = [source.name, state.st_size, state.st_mtime_ns, years, which, smooth, transformer.framing, model]
     paths = _paths(source, parts, wish, facts.count, which, smooth, track)
     ager = _Ager(transformer, transformer.age_groups.soft_label([years]), smooth)
     files = [parts / f"part-{number:05}.mp4" for number in range(-(-len(paths.times) // PART))]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import shutil
+import subprocess
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from PIL import ImageGrab
 
 from agetrans.cli import camera
 from agetrans.cli.console import in_sentences
+from agetrans.cli.screen import Window
 from agetrans.inference.filmsource import read_frames
 from tests.conftest import PORTRAIT
 from tests.inference.test_refilm import write_clip
@@ -71,6 +77,66 @@ def test_capture_without_a_face_says_so_and_goes_on(ageing, tmp_path, capsys):
     assert count == 3
     assert "No face was found" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_space_holds_what_is_seen(ageing, portrait, tmp_path, monkeypatch):
+    monkeypatch.setattr(camera, "PLAYED_EVERY", 0)
+    count, audience, _ = play(ageing, portrait, tmp_path, {2: "pause", 5: "older", 7: "leave"})
+    assert count == 4  # frames 3, 4 and 5 of what was seen are the second, held
+    for held in audience.seen[2:5]:
+        np.testing.assert_array_equal(held, audience.seen[1])
+    assert np.abs(audience.seen[1].astype(int) - portrait).max() > 20
+
+
+def test_a_film_in_a_window_is_shown_again_at_its_own_pace(portrait, tmp_path, monkeypatch):
+    clip = write_clip(tmp_path / "clip.mp4", [portrait, portrait // 2], sound=None)
+    now, slept = [0.0], []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(camera, "time", SimpleNamespace(perf_counter=lambda: now[0], sleep=sleep))
+    light = []
+    for index, picture in enumerate(itertools.islice(camera.film_loop(clip, camera.film_rate(clip)), 5)):
+        light.append(picture.mean() > portrait.mean() * 0.75)
+        now[0] += 0.25 if index == 2 else 0.02  # the third takes longer than a frame lasts
+    assert light == [True, False, True, False, True]
+    assert slept == pytest.approx([0, 0.08, 0.08, 0, 0.08])
+
+
+@pytest.fixture
+def display(monkeypatch):
+    pytest.importorskip("tkinter", reason="Python has no Tk: the demo's window is not tested")
+    if shutil.which("Xvfb") is None:
+        pytest.skip("there is no Xvfb: the demo's window is not tested (apt install xvfb)")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "500x400x24", "-nolisten", "tcp"]
+    process = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as numbers:
+        monkeypatch.setenv("DISPLAY", f":{numbers.readline().strip()}")
+    yield
+    process.terminate()
+    process.wait()
+
+
+def test_the_window_shows_frames_and_hears_keys(display, portrait):
+    with Window("AgeTrans") as window:
+        assert "loaded" in window._label.cget("text")
+        assert window.show(portrait) == []
+        window._root.focus_force()
+        for key in ("Left", "Up", "x", "c", "l", "space", "q", "Escape"):
+            window._root.event_generate(f"<KeyPress-{key}>")
+        assert window.show(portrait) == ["younger", "older", "capture", "live", "pause", "leave", "leave"]
+        assert window.show(portrait) == []
+        assert (window._label.winfo_width(), window._label.winfo_height()) == (256, 256)
+        seen = ImageGrab.grab((100, 50, 110, 60), xdisplay=os.environ["DISPLAY"])
+        np.testing.assert_array_equal(np.asarray(seen), portrait[50:60, 100:110])
+        window.show(np.zeros((1000, 2000, 3), np.uint8))
+        assert window._label.winfo_width() == 450  # nine tenths of the screen
+        window._root.tk.call(*window._root.protocol("WM_DELETE_WINDOW").split())
+        assert window.show(portrait) == ["leave"]
 
 
 def test_a_film_in_a_film_out(tiny_snapshots, portrait, tmp_path, capsys):

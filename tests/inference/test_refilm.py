@@ -67,6 +67,18 @@ def facts(path: Path):
         return film.metadata.get("comment"), sound and sound.codec_context.name, packets
 
 
+class Stopping(PaintingTransformer):
+    """Is interrupted at its thirteenth frame, once."""
+
+    aged = 0
+
+    def compose(self, crop, change):
+        self.aged += 1
+        if self.aged == 13:
+            raise KeyboardInterrupt
+        return super().compose(crop, change)
+
+
 @pytest.fixture(autouse=True)
 def short_parts(monkeypatch):
     monkeypatch.setattr(refilm, "PART", 8)
@@ -113,23 +125,24 @@ def test_other_sound_becomes_aac(portrait, tmp_path):
 def test_a_run_that_is_cut_off_goes_on(portrait, tmp_path, monkeypatch):
     clip = write_clip(tmp_path / "clip.mp4", moving(portrait))
     age_film(PaintingTransformer(), clip, tmp_path / "whole.mp4", YEARS)
-    aged: list[int] = []
-
-    class Stopping(PaintingTransformer):
-        def compose(self, crop, change):
-            aged.append(1)
-            if len(aged) == 13:
-                raise KeyboardInterrupt
-            return super().compose(crop, change)
-
+    stopping = Stopping()
     with pytest.raises(KeyboardInterrupt):
-        age_film(Stopping(), clip, tmp_path / "cut.mp4", YEARS)
+        age_film(stopping, clip, tmp_path / "cut.mp4", YEARS)
     assert not (tmp_path / "cut.mp4").exists()
     searches = []
     monkeypatch.setattr(refilm, "FaceTracker", lambda: searches.append(1))
-    age_film(Stopping(), clip, tmp_path / "cut.mp4", YEARS)
-    assert (len(aged), searches) == (13 + FRAMES - 8, [])
+    age_film(stopping, clip, tmp_path / "cut.mp4", YEARS)
+    assert (stopping.aged, searches) == (13 + FRAMES - 8, [])
     assert (tmp_path / "cut.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_parts_that_another_model_has_made_are_not_used(portrait, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", moving(portrait))
+    stopping = Stopping()
+    with pytest.raises(KeyboardInterrupt):
+        age_film(stopping, clip, tmp_path / "cut.mp4", YEARS, model="one")
+    age_film(stopping, clip, tmp_path / "cut.mp4", YEARS, model="another")
+    assert stopping.aged == 13 + FRAMES
 
 
 def test_what_cannot_be_aged_is_said(portrait, tmp_path):
