@@ -101,14 +101,13 @@ def read_settings(kind: str, state: Mapping[str, Any], branch: str = "identity")
 
 def _mtlface_settings(state: Mapping[str, Any], _: str) -> dict[str, Any]:
     prefix = "encoder." if "encoder.input_layer.0.weight" in state else ""
-    if f"{prefix}block1.0.res_layer.6.weight" in state or any(".res_layer.6." in name for name in state):
-        raise CheckpointError("Networks with squeeze and excitation (irse) are not converted.")
     linear = state[f"{prefix}output_layer.3.weight"].shape
+    family = "irse" if f"{prefix}block1.0.res_layer.6.fc1.weight" in state else "ir"
     width = state[f"{prefix}input_layer.0.weight"].shape[0]
     bottleneck = state[f"{prefix}fsm.channel.0.weight"].shape[1]
     groups = [state[name].shape[0] for name in ("age_estimator.group_output_layer.weight",) if name in state]
     return {
-        "backbone": _backbone(state, rf"{re.escape(prefix)}block(\d)\.(\d+)\.", "ir"),
+        "backbone": _backbone(state, rf"{re.escape(prefix)}block(\d)\.(\d+)\.", family),
         "width": width,
         "features": linear[0],
         "size": _size(linear[1], 8 * width),
@@ -144,9 +143,10 @@ def _backbone(state: Mapping[str, Any], pattern: str, family: str) -> str:
     """The name of a backbone by the units of its levels."""
     places = {match.groups() for name in state if (match := re.match(pattern, name))}
     counts = tuple(sum(level == str(number) for level, _ in places) for number in range(1, 5))
+    plain = family.removesuffix("se")
     for name, units in backbones.UNITS.items():
-        if name.rstrip("0123456789") == family and tuple(units) == counts:
-            return name
+        if name.rstrip("0123456789") == plain and tuple(units) == counts:
+            return name.replace(plain, family, 1)
     raise CheckpointError(f"There is no {family} network of {', '.join(map(str, counts))} units.")
 
 
@@ -291,8 +291,10 @@ def _mtlface(recogniser: MTLFaceEncoder, prefix: str, state: Mapping[str, Any]) 
     for level, blocks in enumerate(backbone.levels, 1):
         for number, unit in enumerate(blocks):
             place = f"{prefix}block{level}.{number}"
-            names = ("res_layer.0", "res_layer.1", "res_layer.2", "res_layer.3", "res_layer.4", "res_layer.5")
-            yield from _unit(place, unit, names, "shortcut_layer")
+            yield from _unit(place, unit, tuple(f"res_layer.{part}" for part in range(6)), "shortcut_layer")
+            if unit.squeeze is not None:
+                yield from _linear(f"{place}.res_layer.6.fc1", unit.squeeze.squeeze)
+                yield from _linear(f"{place}.res_layer.6.fc2", unit.squeeze.excite)
     yield from _norm(f"{prefix}output_layer.0", recogniser.head.norm)
     yield from _linear(f"{prefix}output_layer.3", recogniser.head.linear, "map")
     yield from _norm(f"{prefix}output_layer.4", recogniser.head.last_norm)
