@@ -156,6 +156,7 @@ def convert_agetransgan(
     from agetrans.conversion.pickled import CheckpointError
 
     file = Path(file)
+    _check_place(Path(folder))
     try:
         layout, _ = read_checkpoint(file)
     except CheckpointError as error:
@@ -284,10 +285,7 @@ def save_snapshot(
         raise SnapshotError(
             f"The model has labels of {generator.groups} groups and age_groups has {age_groups.count}."
         )
-    if target.exists() and not _is_replaceable(target):
-        raise SnapshotError(
-            f"{target} exists and is not a snapshot, or holds more than one: choose another place, or remove it first."
-        )
+    _check_place(target)
     config = SnapshotConfig(model_class, _arguments(generator), age_groups, framing)
     weights = {name: _stored(value, half) for name, value in _named_values(generator).items()}
 
@@ -302,6 +300,14 @@ def save_snapshot(
             target.rename(Path(workshop) / "old")
         fresh.rename(target)
     return target
+
+
+def _check_place(folder: Path) -> None:
+    """Refuses a folder that a snapshot may not replace."""
+    if folder.exists() and not _is_replaceable(folder):
+        raise SnapshotError(
+            f"{folder} exists and is not a snapshot, or holds more than one: choose another place, or remove it first."
+        )
 
 
 def _write(

@@ -25,6 +25,16 @@ class CommandError(ValueError):
     """What the user asked for cannot be done. The message is one sentence."""
 
 
+def check_file(file: Path) -> None:
+    """Refuses a source that is no file.
+
+    Raises:
+        CommandError: there is none.
+    """
+    if not file.is_file():
+        raise CommandError(f"There is no file {file}.")
+
+
 def check_folder(folder: Path) -> None:
     """Refuses a source that is no folder.
 
@@ -43,6 +53,18 @@ def check_out(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise CommandError(f"--out must be a folder, and {out} is a file.")
+
+
+def height_and_width(text: str) -> tuple[int, int]:
+    """What a flag such as `--size 112x96` says.
+
+    Raises:
+        argparse.ArgumentTypeError: It is no size.
+    """
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"a size is height x width such as 112x96, not {text!r}")
+    return int(height), int(width)
 
 
 class SentenceParser(argparse_flags.ArgumentParser):

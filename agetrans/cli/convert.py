@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agetrans.cli import recognition_checkpoints
-from agetrans.cli.console import DONE, CommandError, Kind, add_kinds, say, shown
+from agetrans.cli.console import DONE, Kind, add_kinds, check_file, say, shown
 
 
 def add_verb(verbs: Any, name: str) -> None:
@@ -53,8 +53,7 @@ def _bounds(text: str) -> list[int]:
 def _agetransgan(arguments: argparse.Namespace) -> int:
     from agetrans.snapshot import convert_agetransgan
 
-    if not arguments.file.is_file():
-        raise CommandError(f"There is no file {arguments.file}.")
+    check_file(arguments.file)
     out = arguments.out or Path("snapshot") / arguments.file.stem
     folder = convert_agetransgan(arguments.file, out, arguments.bounds, say)
     print(f"The snapshot is in {shown(folder)}")

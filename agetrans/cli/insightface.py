@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.console import DONE, SOME_FAILED, CommandError, shown
+from agetrans.cli.console import DONE, SOME_FAILED, CommandError, check_out, height_and_width, shown
 
 EPILOG = """
 A folder with train.rec, train.idx and property, or a .rec file, becomes PERSON/NUMBER.jpg; a .bin test set becomes a
@@ -32,7 +32,7 @@ def add_verb(verbs: Any, name: str) -> None:
     add("--pictures", type=Path, metavar="DIR", help="with --pack: the folder that the list's names start at")
     add(
         "--size",
-        type=_size,
+        type=height_and_width,
         default=(112, 112),
         metavar="HxW",
         help="with --pack: size of the pictures (112x112)",
@@ -52,9 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _extract(arguments: argparse.Namespace) -> int:
-    from agetrans.data.insightface import UNUSED_FILE, extract_pair_bin, extract_records
+    from agetrans.data.insightface import extract_pair_bin, extract_records
+    from agetrans.data.unused import UNUSED_FILE
 
     source, out = arguments.source, arguments.out
+    check_out(out)
     if source.suffix == ".bin":
         pairs = extract_pair_bin(source, out)
         print(
@@ -88,10 +90,3 @@ def _progress(keys: Iterable[int], count: int) -> Iterable[int]:
     from tqdm import tqdm
 
     return tqdm(keys, total=count, unit="picture", leave=False, disable=None, file=sys.stderr)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise argparse.ArgumentTypeError(f"a size is height x width such as 112x96, not {text!r}")
-    return int(height), int(width)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agetrans.cli.console import DONE, CommandError, check_folder, shown
+from agetrans.cli.layouts import add_layout_flags, layout_of
 
 EPILOG = """
 layouts: ffhq-aging, morph, cacd, utkface, all-age-faces, fg-net (ages in a CSV or in the file names as these sets have
@@ -35,11 +36,7 @@ def add_verb(verbs: Any, name: str) -> None:
         metavar="DIR",
         help="where to (default: data/prepared)",
     )
-    add("--layout", default="auto", metavar="NAME", help="how ages are written (default: found out)")
-    add("--labels", type=Path, metavar="FILE", help="list of labels, where the layout has one")
-    add("--split", metavar="NAME", help="only rows of a CSV whose column split says so")
-    add("--pat", default=r"_|\.", help="layout dal: what splits the file name")
-    add("--pos", type=int, default=1, help="layout dal: which part is the age, from 0")
+    add_layout_flags(parser)
     add(
         "--group",
         default="10",
@@ -87,21 +84,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _prepare(arguments: argparse.Namespace) -> int:
     from agetrans.data import prepare
     from agetrans.data.labelled import check_groups, describe_groups, parse_groups, suspicious_identities
-    from agetrans.data.layouts import find_layout
     from agetrans.data.shards import Shards
+    from agetrans.data.unused import UNUSED_FILE
 
     check_folder(arguments.photographs)
     if arguments.size < 16 or arguments.shard_size < 1 or arguments.jobs < 1:
         raise CommandError("--size must be 16 or more, --shard_size and --jobs 1 or more.")
     age_groups = parse_groups(arguments.group)
-    layout = find_layout(
-        arguments.layout,
-        arguments.photographs,
-        arguments.labels,
-        arguments.split,
-        arguments.pat,
-        arguments.pos,
-    )
+    layout = layout_of(arguments, arguments.photographs)
     found = layout.read(arguments.photographs)
     if not found.photographs:
         raise CommandError(
@@ -119,7 +109,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     print(f"{len(years):,} faces of {arguments.size} pixels are in {shown(arguments.out)}")
     print("\n".join(describe_groups(years, age_groups)))
     if unused:
-        print(f"{unused:,} could not be used: {shown(arguments.out / prepare.UNUSED_FILE)} says why")
+        print(f"{unused:,} could not be used: {shown(arguments.out / UNUSED_FILE)} says why")
     try:
         warnings = check_groups(years, age_groups)
     except ValueError as error:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from agetrans.cli.console import DONE, CommandError, Kind, shown
+from agetrans.cli.console import DONE, CommandError, Kind, check_file, check_out, shown
 
 _LISTED = 5
 """Names without a place that are listed."""
@@ -31,15 +31,15 @@ def _iefp_flags(parser: argparse.ArgumentParser) -> None:
 
 def _convert(kind: str) -> Callable[[argparse.Namespace], int]:
     def run(arguments: argparse.Namespace) -> int:
-        if not arguments.file.is_file():
-            raise CommandError(f"There is no file {arguments.file}.")
+        check_file(arguments.file)
+        out = arguments.out or Path("runs") / arguments.file.stem
+        check_out(out)
         from agetrans.startup import start_keras
 
         start_keras()
         from agetrans.conversion.pickled import CheckpointError
         from agetrans.conversion.recognition import convert
 
-        out = arguments.out or Path("runs") / arguments.file.stem
         try:
             settings, rest = convert(kind, arguments.file, out, getattr(arguments, "branch", "identity"))
         except CheckpointError as error:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.console import CommandError, check_folder
+from agetrans.cli.console import CommandError, check_folder, check_out, height_and_width
+from agetrans.cli.layouts import add_layout_flags, layout_of
 
 EPILOG = """
 methods: baseline (margin loss alone), mtlface, dal, iefp-age and then iefp. Faces must be framed alike (aligned crops).
@@ -56,17 +57,13 @@ def add_verb(verbs: Any, name: str) -> None:
     add("data", type=Path, metavar="FOLDER", help="framed faces with ages and people")
     add("--method", required=True, metavar="NAME", help="baseline, mtlface, dal, iefp-age or iefp")
     add("--preset", default="authors", metavar="NAME", help="authors, gpu or cpu (default: authors)")
-    add("--layout", default="auto", metavar="NAME", help="how ages are written (default: found out)")
-    add("--labels", type=Path, metavar="FILE", help="list of labels, where the layout has one")
-    add("--split", metavar="NAME", help="only rows of a CSV whose column split says so")
-    add("--pat", default=r"_|\.", help="layout dal: what splits the file name")
-    add("--pos", type=int, default=1, help="layout dal: which part is the age, from 0")
+    add_layout_flags(parser)
     add("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/recognition_METHOD)")
     add("--start", type=Path, metavar="RUN", help="a run whose recogniser this one starts from")
     add("--age_branch", type=Path, metavar="RUN", help="iefp: a run that tells ages, the frozen branch")
     add("--train_fr", action="store_true", help="mtlface: train recognition (default)")
     add("--train_fas", action="store_true", help="mtlface: train synthesis; with --train_fr both")
-    add("--size", type=_size, metavar="HxW", help="height and width of the pictures")
+    add("--size", type=height_and_width, metavar="HxW", help="height and width of the pictures")
     add("--milestones", type=_numbers, metavar="20000,23000", help="steps (epochs with --epochs)")
     add("--seed", type=int, default=0, metavar="N", help="of weights and batches (default: 0)")
     add("--devices", type=int, metavar="N", help="devices to train on (default: all GPUs)")
@@ -103,22 +100,19 @@ def resolve(arguments: argparse.Namespace) -> Any:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from agetrans.data.layouts import find_layout
-
     folder = arguments.data
     check_folder(folder)
     settings = resolve(arguments)
     out = arguments.out or Path("runs") / f"recognition_{settings.method}"
-    _check_folder(out, settings)
+    check_out(out)
+    _check_same_run(out, settings)
     if settings.synthesise and not settings.recognise and not arguments.start and not _has_run(out):
         raise CommandError(
             "--train_fas alone needs a trained encoder, not a random one: give --start RUN, or --train_fr too."
         )
     if settings.method == "iefp" and arguments.age_branch is None and not _has_run(out):
         raise CommandError("--method iefp needs --age_branch RUN, a run of --method iefp-age.")
-    layout = find_layout(
-        arguments.layout, folder, arguments.labels, arguments.split, arguments.pat, arguments.pos
-    )
+    layout = layout_of(arguments, folder)
     found = layout.read(folder)
     if found.unused:
         print(
@@ -143,7 +137,7 @@ def _has_run(out: Path) -> bool:
     return (out / "state.weights.h5").is_file()
 
 
-def _check_folder(out: Path, settings: Any) -> None:
+def _check_same_run(out: Path, settings: Any) -> None:
     record = out / "settings.json"
     if record.is_file():
         different = settings.differences(type(settings).from_json(record.read_text(encoding="utf-8")))
@@ -151,13 +145,6 @@ def _check_folder(out: Path, settings: Any) -> None:
             raise CommandError(
                 f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
             )
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise argparse.ArgumentTypeError(f"a size is height x width such as 112x96, not {text!r}")
-    return int(height), int(width)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

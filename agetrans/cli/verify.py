@@ -7,13 +7,23 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agetrans.cli.console import DONE, SOME_FAILED, CommandError, Kind, add_kinds, check_folder, shown
+from agetrans.cli.console import (
+    DONE,
+    SOME_FAILED,
+    CommandError,
+    Kind,
+    add_kinds,
+    check_file,
+    check_folder,
+    check_out,
+    shown,
+)
+from agetrans.cli.layouts import add_layout_flags, layout_of
 
 if TYPE_CHECKING:
     from agetrans.data.labelled import Photograph
     from agetrans.recognition.benchmarks import Benchmark
 
-UNUSED_FILE = "unused.csv"
 FOLDERS = "folders"
 """The layout of sets without ages: a folder a person."""
 
@@ -34,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from agetrans.data.labelled import DataError
     from agetrans.evaluation.judges import MissingJudgeError
 
+    check_out(arguments.out)
     try:
         return KINDS[arguments.kind].run(arguments)
     except (DataError, MissingJudgeError) as error:
@@ -63,14 +74,10 @@ def _common_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _age_flags(parser: argparse.ArgumentParser, layout: str | None) -> None:
-    add = parser.add_argument
     what = "how ages are written, as for agetrans prepare" + (
         "; accuracy by age gap needs it" if layout is None else f", or {FOLDERS}: a folder a person, no ages"
     )
-    add("--layout", default=layout, metavar="NAME", help=f"{what} (default: {layout or 'no ages'})")
-    add("--labels", type=Path, metavar="FILE", help="list of labels, where the layout has one")
-    add("--pat", default=r"_|\.", help="layout dal: what splits the file name")
-    add("--pos", type=int, default=1, help="layout dal: which part is the age, from 0")
+    add_layout_flags(parser, f"{what} (default: {layout or 'no ages'})", layout, split=False)
 
 
 def _pairs_flags(parser: argparse.ArgumentParser) -> None:
@@ -118,8 +125,7 @@ def _verify_pairs(arguments: argparse.Namespace) -> int:
 
     sets: list[tuple[str, list[Any], Any, Any, list[bool]]] = []
     for path in arguments.sets:
-        if not path.is_file():
-            raise CommandError(f"There is no file {path}.")
+        check_file(path)
         if path.suffix == ".bin":
             content = read_pair_bin(path)
             pictures: list[Any] = [
@@ -213,12 +219,10 @@ def _ages(arguments: argparse.Namespace) -> dict[Path, float] | None:
     """Ages by picture, where a layout is named."""
     if arguments.layout is None:
         return None
-    from agetrans.data.layouts import find_layout
-
     folder = arguments.pictures or arguments.sets[0].parent
     check_folder(folder)
-    layout = find_layout(arguments.layout, folder, arguments.labels, None, arguments.pat, arguments.pos)
-    return {photograph.path: photograph.years for photograph in layout.read(folder).photographs}
+    photographs = layout_of(arguments, folder).read(folder).photographs
+    return {photograph.path: photograph.years for photograph in photographs}
 
 
 def _people(folder: Path, arguments: argparse.Namespace) -> list[Photograph]:
@@ -229,15 +233,14 @@ def _people(folder: Path, arguments: argparse.Namespace) -> list[Photograph]:
         DataError: There is no photograph whose person is known.
     """
     from agetrans.data.labelled import DataError, Photograph
-    from agetrans.data.layouts import find_layout, picture_files
+    from agetrans.data.layouts import picture_files
 
     check_folder(folder)
     if arguments.layout == FOLDERS:
         files = [path for path in picture_files(folder) if path.parent != folder]
         found = [Photograph(path, float("nan"), identity=path.parent.name) for path in files]
     else:
-        layout = find_layout(arguments.layout, folder, arguments.labels, None, arguments.pat, arguments.pos)
-        collection = layout.read(folder)
+        collection = layout_of(arguments, folder).read(folder)
         if collection.unused:
             name, reason = collection.unused[0]
             raise DataError(
@@ -254,6 +257,7 @@ def _people(folder: Path, arguments: argparse.Namespace) -> list[Photograph]:
 
 def _report(out: Path, reader: _Reader, results: Sequence[Benchmark], curve_file: str) -> int:
     """Prints and writes tables, figures, curves, and the pictures that could not be used."""
+    from agetrans.data.unused import UNUSED_FILE, write_reasons
     from agetrans.files import write_text
     from agetrans.recognition.curves import rank_curve, roc_curve
 
@@ -273,8 +277,7 @@ def _report(out: Path, reader: _Reader, results: Sequence[Benchmark], curve_file
     print(f"table.txt, figures.jsonl and {curve_file} are in {shown(out)}")
     if not reader.unused:
         return DONE
-    lines = [f'"{name}","{reason.replace(chr(34), chr(39))}"\n' for name, reason in reader.unused]
-    write_text(out / UNUSED_FILE, "picture,reason\n" + "".join(lines))
+    write_reasons(out, reader.unused, "picture")
     print(f"{len(reader.unused):,} pictures could not be used: {shown(out / UNUSED_FILE)} says why")
     return SOME_FAILED
 

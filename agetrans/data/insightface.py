@@ -11,9 +11,9 @@ from agetrans.data.layouts import picture_files
 from agetrans.data.pairbins import PairSet, read_pair_bin, write_pair_bin
 from agetrans.data.pairlists import missing_pictures, read_pairs, write_pairs
 from agetrans.data.recordio import RecordFile, identity_of, read_property, write_records
-from agetrans.files import whole_file, write_text
+from agetrans.data.unused import write_reasons
+from agetrans.files import whole_file
 
-UNUSED_FILE = "unused.csv"
 Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 
@@ -67,8 +67,7 @@ def extract_records(source: Path, out: Path, progress: Progress | None = None) -
             result.written += 1
     result.people = len(people)
     if result.unused:
-        lines = [f'{key},"{reason.replace(chr(34), chr(39))}"\n' for key, reason in result.unused]
-        write_text(out / UNUSED_FILE, "record,reason\n" + "".join(lines))
+        write_reasons(out, result.unused, "record")
     return result
 
 

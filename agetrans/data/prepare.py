@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import multiprocessing
@@ -20,12 +19,13 @@ from agetrans.data.framed import frame
 from agetrans.data.labelled import DataError, Photograph
 from agetrans.data.shards import encode_face
 from agetrans.data.tfrecord import write_record
+from agetrans.data.unused import write_reasons
 from agetrans.files import whole_file, write_text
 from agetrans.pictures import PictureError, read_picture
 
 AS_IT_IS = "none"
 """The framing of pictures that are framed already: they are only resized."""
-SETTINGS_FILE, UNUSED_FILE = "prepare.json", "unused.csv"
+SETTINGS_FILE = "prepare.json"
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,5 @@ def write_unused(shards: Sequence[Shard], unread: Sequence[tuple[str, str]], out
     rows = [tuple(row) for row in unread]
     for shard in shards:
         rows += [tuple(row) for row in json.loads(shard.unused_path.read_text(encoding="utf-8"))]
-    with (
-        whole_file(out / UNUSED_FILE) as unfinished,
-        open(unfinished, "w", newline="", encoding="utf-8") as file,
-    ):
-        csv.writer(file).writerows([("file", "reason"), *rows])
+    write_reasons(out, rows)
     return len(rows)

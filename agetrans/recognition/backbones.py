@@ -25,7 +25,7 @@ UNITS = {
     "iresnet100": (3, 13, 30, 3),
     "iresnet200": (6, 26, 60, 6),
 }
-"""Residual units of the four levels of IR networks; "irse..." are the same with squeeze and excitation."""
+"""Residual units of the four levels; "irse..." are IR networks with squeeze and excitation."""
 OECNN_BLOCKS = (3, 4, 10, 3)
 
 
@@ -220,12 +220,16 @@ def make_backbone(name: str, width: int = 64) -> Any:
     Raises:
         ValueError: There is none of that name.
     """
+    if name not in backbone_names():
+        raise ValueError(f"There is no backbone {name!r}: there are {', '.join(backbone_names())}.")
     if name == "oecnn":
         return OECNN(width, OECNN_BLOCKS)
     squeeze = name.startswith("irse")
-    plain = name.replace("irse", "ir", 1) if squeeze else name
-    if plain not in UNITS:
-        raise ValueError(
-            f"There is no backbone {name!r}: there are {', '.join([*UNITS, 'irse...', 'oecnn'])}."
-        )
-    return IRNet(UNITS[plain], width, plain.startswith("iresnet"), squeeze)
+    units = UNITS[name.replace("irse", "ir", 1) if squeeze else name]
+    return IRNet(units, width, name.startswith("iresnet"), squeeze)
+
+
+def backbone_names() -> list[str]:
+    """What `make_backbone` takes."""
+    squeezed = [name.replace("ir", "irse", 1) for name in UNITS if not name.startswith("iresnet")]
+    return [*UNITS, *squeezed, "oecnn"]

@@ -85,10 +85,8 @@ def verify_pairs(
     usable = views.usable[first] & views.usable[second]
     left_out = int((~usable).sum())
     first, second, same = first[usable], second[usable], np.asarray(same, bool)[usable]
-    facts = [
-        f"{len(same):,} pairs, {int(same.sum()):,} of one person; {left_out:,} pairs left out, "
-        f"because {len(views.unused):,} pictures cannot be used"
-    ]
+    why = f", because {len(views.unused):,} pictures cannot be used" if left_out else ""
+    facts = [f"{len(same):,} pairs, {int(same.sum()):,} of one person; {left_out:,} pairs left out{why}"]
     result = Benchmark(name, facts)
     for fusion in FUSIONS:
         faces = views.fused(fusion)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -74,17 +75,19 @@ class RecognitionBatches:
     share: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
-        cuts = np.asarray(CUTS[self.settings.groups])
-        groups = (self.faces.years[:, None] > cuts).sum(axis=1)
-        members = [np.flatnonzero(groups == group) for group in range(self.settings.groups)]
-        empty = [number for number, rows in enumerate(members) if not len(rows)]
+        empty = [number for number, rows in enumerate(self.members) if not len(rows)]
         if self.settings.synthesise and empty:
-            borders = ("0", *(f"{cut + 1}" for cut in cuts))
+            borders = ("0", *(f"{cut + 1}" for cut in CUTS[self.settings.groups]))
             raise DataError(
                 f"There is no picture of the age groups that begin at {', '.join(borders[n] for n in empty)} years: "
                 "synthesis needs some of each, so add some or choose other --groups."
             )
-        object.__setattr__(self, "_members", members)
+
+    @cached_property
+    def members(self) -> list[np.ndarray]:
+        """Places of the pictures of each age group."""
+        groups = (self.faces.years[:, None] > np.asarray(CUTS[self.settings.groups])).sum(axis=1)
+        return [np.flatnonzero(groups == group) for group in range(self.settings.groups)]
 
     def rows(self, number: int) -> np.ndarray:
         """Places of a batch's pictures: `(B,)`."""
@@ -107,8 +110,10 @@ class RecognitionBatches:
             "years": self.faces.years[rows[part]],
         }
         if self.settings.synthesise:
-            members = self._members  # type: ignore[attr-defined]
-            targets = [members[groups[n]][int(draws[n] * len(members[groups[n]]))] for n in part]
+            targets = [
+                members[int(draw * len(members))]
+                for members, draw in ((self.members[groups[n]], draws[n]) for n in part)
+            ]
             batch["target_image"] = np.stack([self._picture(row, False) for row in targets])
             batch["target_group"] = groups[part].astype(np.int32)
         return batch

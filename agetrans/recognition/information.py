@@ -61,16 +61,11 @@ class SampledBound(keras.Model):
         """
         mean, log_variance = self._normal_of(age, False)
         count = ops.shape(identity)[0]
-        places = (ops.arange(count) + 1 + ops.cast(step, "int32") % max_one(count - 1)) % count
+        places = (ops.arange(count) + 1 + ops.cast(step, "int32") % ops.maximum(count - 1, 1)) % count
         others = ops.take(identity, places, axis=0)
         variance = ops.exp(log_variance)
         terms = ops.square(mean - others) / variance - ops.square(mean - identity) / variance
         return ops.mean(ops.sum(terms, axis=-1)) / 2.0
-
-
-def max_one(count: Any) -> Any:
-    """At least 1."""
-    return ops.maximum(count, 1)
 
 
 def _normal() -> Any:

@@ -130,6 +130,7 @@ def read_settings(run: Path) -> RecognitionSettings:
 
     Raises:
         CommandError: The folder holds none.
+        DataError: They are another program's.
     """
     settings = run / SETTINGS
     if not settings.is_file():

@@ -10,6 +10,7 @@ from typing import Any
 from agetrans.data.labelled import DataError
 
 METHODS = ("baseline", "mtlface", "dal", "iefp-age", "iefp")
+POLICIES = ("float32", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)
@@ -104,17 +105,35 @@ class RecognitionSettings:
             DataError: Says what and why.
         """
         from agetrans.recognition.ages import CUTS
+        from agetrans.recognition.backbones import backbone_names
+        from agetrans.recognition.heads import HEADS
 
-        if self.method not in METHODS:
-            raise DataError(f"--method: there is {', '.join(METHODS)}, not {self.method}.")
+        known = {
+            "method": METHODS,
+            "backbone": backbone_names(),
+            "head": tuple(HEADS),
+            "groups": tuple(CUTS),
+            "policy": POLICIES,
+        }
+        for name, names in known.items():
+            if getattr(self, name) not in names:
+                raise DataError(
+                    f"--{name}: there is {', '.join(map(str, names))}, not {getattr(self, name)}."
+                )
+        for name in ("width", "features", "tick", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise DataError(f"--{name} must be more than 0, not {getattr(self, name)}.")
+        for name in ("steps", "epochs", "warmup", "weight_decay", "clip"):
+            if getattr(self, name) < 0:
+                raise DataError(f"--{name} must be 0 or more, not {getattr(self, name)}.")
+        if not 0 < self.momentum < 1:
+            raise DataError(f"--momentum must lie between 0 and 1, not {self.momentum}.")
         if self.batch < 2:
             raise DataError(
                 "--batch must be 2 or more: a single picture has neither statistics nor correlation."
             )
         if not self.steps and not self.epochs:
             raise DataError("A run needs --steps or --epochs.")
-        if self.groups not in CUTS:
-            raise DataError(f"--groups: there is {', '.join(map(str, CUTS))}, not {self.groups}.")
         if min(self.size) < 16 or self.size[0] % 16 or self.size[1] % 16:
             raise DataError(f"--size: sides are multiples of 16, not {self.size[0]}x{self.size[1]}.")
         if self.synthesise and self.method != "mtlface":
@@ -132,11 +151,20 @@ class RecognitionSettings:
 
     @classmethod
     def from_json(cls, text: str) -> RecognitionSettings:
-        """What `to_json` wrote."""
-        values: dict[str, Any] = json.loads(text)
-        for name in ("size", "milestones"):
-            values[name] = tuple(values[name])
-        return cls(**values)
+        """What `to_json` wrote.
+
+        Raises:
+            DataError: The text is something else.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            for name in ("size", "milestones"):
+                values[name] = tuple(values[name])
+            return cls(**values)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"The settings in the folder are those of another program, not of train-recognition ({error})."
+            ) from None
 
     def differences(self, other: RecognitionSettings) -> list[str]:
         """Names of the settings that make another run: all but its length, its rates and what it writes down."""

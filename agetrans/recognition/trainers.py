@@ -117,15 +117,14 @@ class MTLFaceTrainer(RecognitionTrainer):
 
     def _prepare(self) -> None:
         settings = self.settings
-        height, width = (edge // 16 for edge in settings.size)
+        zeros, label = ops.zeros((1, *settings.size, 3)), ops.zeros((1, settings.groups))
+        identity, _, maps = self.generator.parts(zeros)
         self.domain_head = AgeHead(settings.groups, settings.features)
-        self.domain_head(ops.zeros((1, height, width, 8 * settings.width)))
+        self.domain_head(identity)
         if not settings.synthesise:
             return
         self.synthesis = FaceSynthesis(settings.groups, settings.width)
         self.discriminator = PatchDiscriminator(settings.width)
-        zeros, label = ops.zeros((1, *settings.size, 3)), ops.zeros((1, settings.groups))
-        identity, _, maps = self.generator.parts(zeros)
         self.synthesis(zeros, identity, maps, label)
         self.discriminator(zeros, label)
         self.synthesis_optimizer, self.discriminator_optimizer = (

@@ -264,5 +264,9 @@ def test_unusual_age_groups_need_their_bounds(tmp_path: Path) -> None:
         convert_agetransgan(tmp_path / "file.pt", tmp_path / "s")
     with pytest.raises(SnapshotError, match="has 3 age groups, and the bounds are of 2"):
         convert_agetransgan(tmp_path / "file.pt", tmp_path / "s", [0, 30])
+    said: list[str] = []
+    with pytest.raises(SnapshotError, match="is not a snapshot"):
+        convert_agetransgan(tmp_path / "file.pt", tmp_path, [0, 30, 60], said.append)
+    assert not said  # refused before the conversion
     convert_agetransgan(tmp_path / "file.pt", tmp_path / "s", [0, 30, 60])
     assert load_snapshot(tmp_path / "s").age_groups == AgeGroups.of([0, 30, 60])
