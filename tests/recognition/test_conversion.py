@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 
 from agetrans.conversion.pickled import CheckpointError
 from agetrans.conversion.recognition import load_state
-from agetrans.recognition import backbones
-from agetrans.recognition.encoders import DALEncoder
+from agetrans.recognition import backbones, session, trainers
 from agetrans.recognition.session import load_recogniser
+from agetrans.recognition.settings import RecognitionSettings, preset
+from agetrans.recognition.trainers import make_encoder
 from tests.models.agetrans_reference import numbers
 from tests.test_cli import agetrans
 
@@ -29,10 +31,45 @@ def shallow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbones, "OECNN_BLOCKS", (1, 2, 1, 1))
 
 
+@pytest.fixture(scope="module")
+def kept() -> dict[tuple[object, ...], Any]:
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def made_once(kept: dict[tuple[object, ...], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of like shapes are made once and come back empty: making one takes longer than all that is tested."""
+
+    def make(settings: RecognitionSettings) -> Any:
+        names = ("backbone", "size", "width", "features", "groups", "package", "purification")
+        key = (settings.method[:4], *(getattr(settings, name) for name in names))
+        if key not in kept:
+            kept[key] = make_encoder(settings)
+        for variable in kept[key].weights:
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+        return kept[key]
+
+    monkeypatch.setattr(session, "make_encoder", make)
+    monkeypatch.setattr(trainers, "make_encoder", make)
+
+
+class SqueezeExcite(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inner = max(1, channels // 16)
+        self.fc1 = nn.Conv2d(channels, inner, 1, bias=False)
+        self.fc2 = nn.Conv2d(inner, channels, 1, bias=False)
+
+    def forward(self, x: Any) -> Any:
+        return x * torch.sigmoid(self.fc2(functional.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
+
+
 class Unit(nn.Module):
     """A residual unit under the names of either program."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, convolved: bool, iresnet: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, convolved: bool, iresnet: bool, squeeze: bool
+    ) -> None:
         super().__init__()
         parts = [
             nn.BatchNorm2d(inputs),
@@ -52,7 +89,8 @@ class Unit(nn.Module):
                 setattr(self, name, part)
             self.downsample = shortcut
         else:
-            self.res_layer, self.shortcut_layer = nn.Sequential(*parts), shortcut
+            self.res_layer = nn.Sequential(*parts, *([SqueezeExcite(outputs)] if squeeze else []))
+            self.shortcut_layer = shortcut
 
     def forward(self, x: Any) -> Any:
         if self.iresnet:
@@ -63,10 +101,11 @@ class Unit(nn.Module):
         return y + (shortcut(x) if shortcut is not None else functional.max_pool2d(x, 1, self.stride))
 
 
-def level(number: int, units: int, iresnet: bool) -> Any:
+def level(number: int, units: int, iresnet: bool, squeeze: bool = False) -> Any:
     inputs, outputs = WIDTH * 2 ** max(number - 1, 0), WIDTH * 2**number
-    first = Unit(inputs, outputs, 2, iresnet, iresnet)
-    return nn.Sequential(first, *(Unit(outputs, outputs, 1, False, iresnet) for _ in range(units - 1)))
+    first = Unit(inputs, outputs, 2, iresnet, iresnet, squeeze)
+    rest = (Unit(outputs, outputs, 1, False, iresnet, squeeze) for _ in range(units - 1))
+    return nn.Sequential(first, *rest)
 
 
 class Attention(nn.Module):
@@ -100,13 +139,13 @@ def flat() -> int:
 
 
 class MTLFace(nn.Module):
-    def __init__(self, package: bool) -> None:
+    def __init__(self, package: bool, squeeze: bool = False) -> None:
         super().__init__()
         self.input_layer = nn.Sequential(
             nn.Conv2d(3, WIDTH, 3, 1, 1, bias=False), nn.BatchNorm2d(WIDTH), nn.PReLU(WIDTH)
         )
         for number, units in enumerate((2, 1, 1, 1)):
-            setattr(self, f"block{number + 1}", level(number, units, False))
+            setattr(self, f"block{number + 1}", level(number, units, False, squeeze))
         self.fsm = Attention(package)
         self.output_layer = nn.Sequential(
             nn.BatchNorm2d(8 * WIDTH),
@@ -220,9 +259,9 @@ def converted(kind: str, state: dict[str, Any], folder: Path, *flags: str) -> An
     return load_recogniser(out)
 
 
-@pytest.mark.parametrize("package", [False, True])
-def test_mtlface(tmp_path: Path, package: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    network = shaken(MTLFace(package), "output_layer.4.weight" if package else "")
+@pytest.mark.parametrize(("package", "squeeze"), [(False, True), (True, False)])
+def test_mtlface(tmp_path: Path, package: bool, squeeze: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    network = shaken(MTLFace(package, squeeze), "output_layer.4.weight" if package else "")
     prefix = "encoder." if package else ""
     state = {prefix + name: value for name, value in network.state_dict().items()}
     head = shaken(AgeHead())
@@ -232,6 +271,7 @@ def test_mtlface(tmp_path: Path, package: bool, capsys: pytest.CaptureFixture[st
     assert "Not taken" in (said := capsys.readouterr().out)
     assert "decoder.decoder.input.input" in said
     assert ("the released package's" in said) == package
+    assert said.startswith("irse18" if squeeze else "ir18, the released")
     compare(network, recogniser)
     x = np.random.RandomState(1).standard_normal((2, SIZE[0] // 16, SIZE[1] // 16, 8 * WIDTH)).astype("f")
     with torch.no_grad():
@@ -241,17 +281,11 @@ def test_mtlface(tmp_path: Path, package: bool, capsys: pytest.CaptureFixture[st
 
 
 def test_iefp(tmp_path: Path) -> None:
-    network, age = shaken(IResNet(), "features.weight"), IResNet().eval()
+    network, age = shaken(IResNet(), "features.weight"), IResNet(purified=False).eval()
     state = {f"module.backbone_id.{name}": value for name, value in network.state_dict().items()}
     state |= {f"module.backbone_ae.{name}": value for name, value in age.state_dict().items()}
     compare(network, converted("iefp", state, tmp_path))
     compare(age, converted("iefp", state, tmp_path, "--branch", "age"))
-
-
-def test_iefp_without_a_purification_unit(tmp_path: Path) -> None:
-    network = shaken(IResNet(purified=False), "features.weight")
-    state = {f"backbone_id.{name}": value for name, value in network.state_dict().items()}
-    compare(network, converted("iefp", state, tmp_path))
 
 
 def test_dal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,9 +315,12 @@ def test_other_files_are_refused_in_a_sentence(
 
 def test_a_checkpoint_that_does_not_fit_changes_nothing() -> None:
     state = {name: value.numpy() for name, value in shaken(DAL()).state_dict().items()}
-    recogniser = DALEncoder("oecnn", SIZE, WIDTH, FEATURES)
-    before = numbers(recogniser.backbone.entries[0].conv.conv.kernel.value).copy()
+    shape = {"size": SIZE, "width": WIDTH, "features": FEATURES}
+    recogniser = session.make_encoder(replace(preset("dal", "authors"), **shape))
+    kernel = recogniser.backbone.entries[0].conv.conv.kernel
+    kernel.assign(kernel + 1)
+    before = numbers(kernel.value).copy()
     for change in ({"RFM.seq.2.bias": np.zeros(3, "f")}, {"RFM.seq.2.bias": None}):
         with pytest.raises(CheckpointError, match=r"RFM\.seq\.2\.bias"):
             load_state(recogniser, {**state, **change})
-        np.testing.assert_array_equal(numbers(recogniser.backbone.entries[0].conv.conv.kernel.value), before)
+        np.testing.assert_array_equal(numbers(kernel.value), before)

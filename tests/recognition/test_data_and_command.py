@@ -13,7 +13,7 @@ import pytest
 from agetrans.data.labelled import DataError, Photograph
 from agetrans.faces import Face
 from agetrans.pictures import read_picture, write_picture
-from agetrans.recognition import recognisers
+from agetrans.recognition import backbones, recognisers
 from agetrans.recognition.alignment import TEMPLATE
 from agetrans.recognition.data import FaceSet, RecognitionBatches, read_face
 from agetrans.recognition.recognisers import find_recogniser, read_views
@@ -22,7 +22,16 @@ from agetrans.recognition.settings import preset
 from tests.models.agetrans_reference import numbers
 from tests.test_cli import agetrans
 
-SMALL = ["--size=32x32", "--width=2", "--features=4", "--batch=4", "--steps=2", "--tick=1", "--warmup=0"]
+SMALL = [
+    "--size=32x32",
+    "--width=2",
+    "--features=4",
+    "--batch=4",
+    "--steps=2",
+    "--tick=1",
+    "--warmup=0",
+    "--learning_rate=0.001",
+]
 
 
 def people(folder: Path, side: tuple[int, int] = (32, 32)) -> Path:
@@ -108,6 +117,7 @@ def test_a_run_trains_and_leaves_a_recogniser(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setitem(backbones.UNITS, "ir18", (1,))  # it is made six times here
     data, out = people(tmp_path / "faces"), tmp_path / "run"
     command = ("train-recognition", data, "--method", "baseline", "--out", out, *SMALL, "--backbone=ir18")
     assert agetrans(*command) == 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from agetrans.recognition import backbones
 from agetrans.recognition.settings import RecognitionSettings, preset
 from agetrans.recognition.trainers import CYCLE, MAXIMISING, make_trainer
 from agetrans.training.record import restore, save_atomically
@@ -41,18 +43,22 @@ OPTIMIZERS = (
 KEPT: dict[str, tuple[Any, list[Any], list[np.ndarray]]] = {}
 
 
-def new_trainer(method: str, **changes: Any) -> Any:
-    keras.utils.set_random_seed(1)
-    backbone = {"dal": "oecnn", "iefp": "iresnet18", "iefp-age": "iresnet18"}.get(method, "ir18")
-    settings = replace(preset(method, "authors"), backbone=backbone, **{**SMALL, **changes})
-    return make_trainer(settings, PEOPLE, pictures=12)
+@pytest.fixture(autouse=True)
+def one_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of one level, but for synthesis, which reads four: a step's time is that of its operations."""
+    monkeypatch.setitem(backbones.UNITS, "iresnet18", (1,))
+    monkeypatch.setitem(backbones.UNITS, "ir18", (1,))
+    monkeypatch.setitem(backbones.UNITS, "ir34", (1, 1, 1, 1))
 
 
 def trainer_of(method: str, **changes: Any) -> Any:
     """A trainer as it is when it is new; made once, which takes longer than its steps."""
     name = f"{method} {sorted(changes.items())}"
     if name not in KEPT:
-        trainer = new_trainer(method, **changes)
+        keras.utils.set_random_seed(1)
+        backbone = {"iefp": "iresnet18", "iefp-age": "iresnet18"}.get(method, "ir18")
+        settings = replace(preset(method, "authors"), **{"backbone": backbone, **SMALL, **changes})
+        trainer = make_trainer(settings, PEOPLE, pictures=12)
         parts = [trainer, *(getattr(trainer, part) for part in OPTIMIZERS if hasattr(trainer, part))]
         variables = [variable for part in parts for variable in part.variables]
         KEPT[name] = trainer, variables, [numbers(variable.value).copy() for variable in variables]
@@ -91,24 +97,29 @@ def moved(before: list[np.ndarray], after: list[np.ndarray]) -> bool:
     return any((a != b).any() for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("method", ["mtlface", "iefp-age"])
-def test_a_step_moves_the_recogniser_and_its_losses_are_numbers(method: str) -> None:
-    trainer = trainer_of(method)
-    before = state(trainer.generator)
-    logs = trainer.train_step(batch_of(trainer.settings))
-    assert moved(before, state(trainer.generator))
-    assert all(np.isfinite(float(value)) for value in logs.values())
-    assert int(numbers(trainer.steps.value)) == 1
-
-
-@pytest.mark.parametrize("method", ["baseline", "mtlface", "dal", "iefp"])
-def test_training_lowers_the_identity_loss(method: str) -> None:
-    trainer = trainer_of(method)
+@pytest.mark.parametrize("method", ["baseline", "mtlface", "dal", "iefp", "iefp-age"])
+def test_a_run_learns_leaves_weights_and_goes_on_bit_for_bit(method: str, tmp_path: Path) -> None:
+    trainer, start = trainer_of(method), 0
     if method == "dal":
-        trainer.steps.assign(MAXIMISING)
+        start = MAXIMISING - 1  # the first step looks for the correlation, the others lessen it
+        trainer.steps.assign(start)
     batch = batch_of(trainer.settings)
-    losses = [float(trainer.train_step(batch)["identity"]) for _ in range(5 if method == "dal" else 3)]
-    assert losses[-1] < losses[0]
+    loss = "age" if method == "iefp-age" else "identity"
+    losses = [trainer.train_step(batch) for _ in range(4 if method == "dal" else 2)]
+    save_atomically(trainer, tmp_path / "state.weights.h5")
+    losses.append(trainer.train_step(batch))
+    assert all(np.isfinite(float(value)) for value in losses[0].values())
+    assert float(losses[-1][loss]) < float(losses[1 if method == "dal" else 0][loss])
+    wanted, steps = state(trainer), int(numbers(trainer.steps.value))
+    assert steps == start + len(losses)
+
+    again = trainer_of(method)
+    assert moved(wanted, state(again))
+    keras.utils.set_random_seed(9)
+    assert restore(again, tmp_path) == steps - 1
+    again.train_step(batch)
+    for a, b in zip(wanted, state(again), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_rate_and_decay_are_in_force_for_all_that_mtlface_trains(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +139,7 @@ def test_rate_and_decay_are_in_force_for_all_that_mtlface_trains(monkeypatch: py
 def test_synthesis_leaves_encoder_and_age_head_alone_statistics_included(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48))
+    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48), backbone="ir34")
     monkeypatch.setattr(trainer, "settings", replace(trainer.settings, recognise=False))
     kept = (trainer.generator, trainer.margin_head, trainer.domain_head)
     before, painter = state(*kept), state(trainer.synthesis)
@@ -141,7 +152,7 @@ def test_synthesis_leaves_encoder_and_age_head_alone_statistics_included(
 
 
 def test_recognition_and_synthesis_share_an_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48))
+    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48), backbone="ir34")
     batch = batch_of(trainer.settings)
     real, shown = batch["target_image"].astype("f") / 127.5 - 1, []
     judge = trainer.discriminator.call
@@ -160,7 +171,7 @@ def test_recognition_and_synthesis_share_an_encoder(monkeypatch: pytest.MonkeyPa
 
 
 def test_synthetic_faces_stay_between_minus_one_and_one() -> None:
-    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48))
+    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48), backbone="ir34")
     image = np.random.default_rng(0).uniform(-1, 1, (2, 48, 48, 3)).astype("f")
     identity, _, maps = trainer.generator.parts(image)
     for variable in trainer.synthesis.to_picture.weights:
@@ -177,22 +188,23 @@ def test_dal_takes_turns_over_the_whole_run() -> None:
     trainer = trainer_of("dal")
     rest = [trainer.generator, trainer.margin_head, trainer.age_classifier]
     seen = []
-    for step in (0, MAXIMISING - 1, MAXIMISING, CYCLE - 1, CYCLE):
+    for step in (MAXIMISING - 1, MAXIMISING, CYCLE - 1, CYCLE):
         trainer.steps.assign(step)
         before = state(*rest), state(trainer.vectors)
         trainer.train_step(batch_of(trainer.settings, step))
         seen.append((moved(before[0], state(*rest)), moved(before[1], state(trainer.vectors))))
     looking, lessening = (False, True), (True, False)
     # The momenta of earlier steps must not move what rests: the last one follows steps of both kinds.
-    assert seen == [looking, looking, lessening, lessening, looking]
+    assert seen == [looking, lessening, lessening, looking]
 
 
 def test_dals_vectors_climb_while_they_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_of("dal")
-    monkeypatch.setattr(trainer.rate, "rate", 0.5)
+    monkeypatch.setattr(trainer.rate, "rate", 1e-3)
     batch = batch_of(trainer.settings)
-    values = [float(trainer.train_step(batch)["correlation"]) for _ in range(4)]
-    assert values[-1] > values[0]
+    values = [float(trainer.train_step(batch)["correlation"]) for _ in range(3)]
+    assert values == sorted(values)
+    assert values[-1] > values[0] + 1e-3
 
 
 def test_iefp_freezes_its_age_branch_and_moves_identity_statistics_once(
@@ -219,25 +231,6 @@ def test_iefp_freezes_its_age_branch_and_moves_identity_statistics_once(
     np.testing.assert_allclose(numbers(head.moving_mean.value), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["mtlface", "dal", "iefp"])
-def test_a_run_leaves_weights_and_goes_on_bit_for_bit(method: str, tmp_path: Any) -> None:
-    def steps(trainer: Any, numbers_of: range) -> list[np.ndarray]:
-        for number in numbers_of:
-            keras.utils.set_random_seed(number)
-            trainer.train_step(batch_of(trainer.settings, number))
-        return state(trainer.generator, trainer.margin_head)
-
-    first = trainer_of(method)
-    steps(first, range(1))
-    save_atomically(first, tmp_path / "state.weights.h5")
-    wanted = steps(first, range(1, 2))
-    keras.utils.set_random_seed(9)
-    second = new_trainer(method)
-    assert restore(second, tmp_path) == 1
-    for a, b in zip(wanted, steps(second, range(1, 2)), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 def test_graphs_train_as_eager_steps_do() -> None:
     trainer = trainer_of("dal")
     trainer.compile(optimizer=trainer.optimizer, run_eagerly=False, jit_compile=False)
@@ -252,34 +245,3 @@ def test_graphs_train_as_eager_steps_do() -> None:
     assert not moved(before, state(trainer.generator))
     trainer.fit(batches(), steps_per_epoch=1, verbose=0)
     assert moved(before, state(trainer.generator))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"method": "arc"}, "--method"),
-        ({"batch": 1}, "--batch"),
-        ({"steps": 0, "epochs": 0.0}, "--steps"),
-        ({"groups": 9}, "--groups"),
-        ({"size": (30, 32)}, "--size"),
-        ({"synthesise": True}, "--train_fas"),
-        ({"recognise": False}, "Nothing is trained"),
-    ],
-)
-def test_settings_that_cannot_be_are_a_sentence(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        replace(preset("baseline", "cpu"), **change).check()
-
-
-@pytest.mark.parametrize("method", ["baseline", "mtlface", "dal", "iefp"])
-@pytest.mark.parametrize("name", ["authors", "gpu", "cpu"])
-def test_every_preset_can_be_trained(method: str, name: str) -> None:
-    settings = preset(method, name)
-    settings.check()
-    assert RecognitionSettings.from_json(settings.to_json()) == settings
-
-
-def test_one_gpu_sees_as_many_pictures_and_turns_at_the_same_ones() -> None:
-    authors, gpu = preset("mtlface", "authors"), preset("mtlface", "gpu")
-    assert gpu.batch * gpu.steps == authors.batch * authors.steps
-    assert [m * gpu.batch for m in gpu.milestones] == [m * authors.batch for m in authors.milestones]
