@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import keras
@@ -33,7 +34,8 @@ class EmbeddingHead(BuiltByCalling, layers.Layer):
     def __init__(self, features: int, dropout: float = 0.0, scale: bool = True) -> None:
         super().__init__()
         self.norm = batch_norm()
-        self.drop = layers.Dropout(dropout)
+        # Without a seed PyTorch's global random numbers would be drawn, which no checkpoint keeps.
+        self.drop = layers.Dropout(dropout, seed=random.randrange(2**31))
         if dropout:
             # Keras does not save the state of a layer's random numbers; as a weight it goes on where a run stopped.
             self.draws = self.drop.seed_generator.state
