@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         ws="websockets-sansio",
         ws_max_size=arguments.max_megabytes * 1_000_000 + 1024,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=10,  # the model ends what it is at; a second Control-C does not wait
     )
     # uvicorn ends in good order and then passes Control-C on, which here is the way to end.
     with contextlib.suppress(KeyboardInterrupt):
