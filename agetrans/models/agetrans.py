@@ -20,12 +20,14 @@ from stylegan2_ops import (
 
 from .afd import FeatureDecomposition
 from .age_estimator import AGES
-from .change import apply_change
+from .change import apply_change, warp_by_flow
 from .generator import Generator
 from .icm import IdentityConditionalModule
 from .spectrum import spectrum
 
 STYLE_SIZE = 256
+BANDS = 12
+"""Channels of a picture that is split once."""
 WIDTH_FACTORS = (2, 3, 6, 12)
 """Channels over the width argument at the four levels, finest first."""
 FLOW_GAIN, DELTA_GAIN, MASK_GAIN = 0.02, 0.25, 2.0
@@ -44,20 +46,21 @@ class Encoder(keras.layers.Layer):
         image: `(B, S, S, 3)`, S static and a multiple of 16.
 
     Returns:
-        List of `(B, S/2, S/2, 2 width)`, `(B, S/4, S/4, 3 width)`, `(B, S/8, S/8, 6 width)` and
-        `(B, S/16, S/16, 12 width)`.
+        List of `(B, S/2, S/2, 2 width + 12)`, the last 12 the picture's own bands, `(B, S/4, S/4, 3 width)`,
+        `(B, S/8, S/8, 6 width)` and `(B, S/16, S/16, 12 width)`.
     """
 
     def __init__(self, width: int, depth: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.widths = [width * factor for factor in WIDTH_FACTORS]
+        self.channels = [self.widths[0] + BANDS, *self.widths[1:]]
         self.depth = depth
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
         size = input_shape[1]
         policy = {"dtype": self.dtype_policy, "activation": "scaled_leaky_relu"}
         self.stem = EqualizedConv2D(self.widths[0], 3, **policy)
-        self.stem.build((None, size // 2, size // 2, 12))
+        self.stem.build((None, size // 2, size // 2, BANDS))
         self.downs, self.blocks = [], []
         for level, (fine, coarse) in enumerate(zip(self.widths, self.widths[1:], strict=False)):
             side = size >> (level + 1)
@@ -71,8 +74,9 @@ class Encoder(keras.layers.Layer):
             self.blocks.append(convs)
 
     def call(self, image: Any) -> list[Any]:
-        x = self.stem(ops.cast(spectrum(image, 1), self.compute_dtype))
-        features = [x]
+        bands = ops.cast(spectrum(image, 1), self.compute_dtype)
+        x = self.stem(bands)
+        features = [ops.concatenate([x, bands], axis=-1)]
         for down, convs in zip(self.downs, self.blocks, strict=True):
             x = down(x)
             for conv in convs:
@@ -87,7 +91,8 @@ class AgeTrans(Generator):
 
     An encoder reads the face once. AFD splits its coarsest features into an age and an identity part; the ICM makes
     each age group's view of the identity; a label mixes these views into a style w and the decoder's start. The
-    StyleGAN2 decoder, fed by the encoder's skips, sums a change over its levels: flow, delta and mask.
+    StyleGAN2 decoder, fed by the encoder's skips, sums a change over its levels: flow, delta and mask. The skips are
+    moved by the flow that the coarser levels have summed, as the photograph is in the end.
 
     Args:
         size: Core size in pixels, a multiple of 64.
@@ -155,7 +160,7 @@ class AgeTrans(Generator):
         self.to_change[0].build(maps[3], style)
         for step, level in enumerate((2, 1, 0)):
             self.ups[step].build(maps[level + 1], style)
-            self.skips[step].build(maps[level])
+            self.skips[step].build((*maps[level][:3], self.encoder.channels[level]))
             self.convs[step].build(maps[level], style)
             self.to_change[step + 1].build(maps[level], style)
         self.to_detail.build(maps[0], style)
@@ -182,8 +187,8 @@ class AgeTrans(Generator):
             image: `(B, size, size, 3)` RGB in [-1, 1].
 
         Returns:
-            Skips of three levels, finest first, `(B, S/2, S/2, 2 width)` to `(B, S/8, S/8, 6 width)`; identity features
-            `(B, S/16, S/16, 12 width)`; the ICM's view of each group `(B, groups, S/16, S/16, units)`.
+            Skips of three levels, finest first, `(B, S/2, S/2, 2 width + 12)` to `(B, S/8, S/8, 6 width)`; identity
+            features `(B, S/16, S/16, 12 width)`; the ICM's view of each group `(B, groups, S/16, S/16, units)`.
         """
         codes, _ = self._encode(image)
         return codes
@@ -236,7 +241,11 @@ class AgeTrans(Generator):
         change = self.to_change[0](x, w)
         for step, skip in enumerate(reversed(skips)):
             x = self.ups[step](x, w, maps[2 * step + 1])
-            x = self.convs[step]((x + self.skips[step](skip)) * 0.7, w, maps[2 * step + 2])
+            # The skip moves with the face: what is painted must know the colour that it changes.
+            flow = upsample_2d(change[..., :2]) * FLOW_GAIN
+            x = self.convs[step](
+                (x + self.skips[step](warp_by_flow(skip, flow))) * 0.7, w, maps[2 * step + 2]
+            )
             if step < 2:
                 change = self.to_change[step + 1](x, w, change)
         # Displacement stays smooth: it is predicted up to a quarter of the core size; colour and mask go on.

@@ -11,7 +11,7 @@ def bilinear_sample(image: Any, x: Any, y: Any) -> Any:
     """Samples a picture at fractional pixel positions; positions beyond the edge take the edge's colour.
 
     Args:
-        image: `(B, H, W, C)` float, at least 2x2; or one picture for all positions.
+        image: `(B, H, W, C)` float of any precision, at least 2x2; or one picture for all positions.
         x: `(B, H', W')`, pixel centres at integers.
         y: Of the same shape.
 
@@ -23,8 +23,8 @@ def bilinear_sample(image: Any, x: Any, y: Any) -> Any:
     y = ops.clip(y, 0.0, height - 1.0)
     left = ops.minimum(ops.floor(x), width - 2.0)
     top = ops.minimum(ops.floor(y), height - 2.0)
-    right_share = ops.expand_dims(x - left, -1)
-    bottom_share = ops.expand_dims(y - top, -1)
+    right_share = ops.cast(ops.expand_dims(x - left, -1), image.dtype)
+    bottom_share = ops.cast(ops.expand_dims(y - top, -1), image.dtype)
     rows = ops.reshape(image, (-1, channels))
     first = ops.reshape(ops.arange(batch, dtype="int32") * (height * width), (-1, 1, 1))
     corner = first + ops.cast(top, "int32") * width + ops.cast(left, "int32")

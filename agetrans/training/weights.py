@@ -24,7 +24,7 @@ class Weights:
     pixel: float = 4.0
     gradient: float = 1.0
     adversarial: float = 1.0
-    age_class: float = 0.0
+    age_class: float = 0.4
     features: float = 2.0
     displacement: float = 120.0
     mask: float = 1.0

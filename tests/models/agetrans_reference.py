@@ -87,9 +87,10 @@ def haar_up(x: np.ndarray) -> np.ndarray:
 
 
 def encoder(layer: Any, image: np.ndarray) -> list[np.ndarray]:
-    features = [leaky(conv(layer.stem, bands(image)))]
+    x = leaky(conv(layer.stem, bands(image)))
+    features = [np.concatenate([x, bands(image)], axis=-1)]
     for down, convs in zip(layer.downs, layer.blocks, strict=True):
-        x = leaky(conv(down, features[-1], "down"))
+        x = leaky(conv(down, x, "down"))
         for block in convs:
             x = 0.7 * (x + leaky(conv(block, x)))
         features.append(x)
@@ -181,7 +182,8 @@ def change(generator: Any, image: np.ndarray, label: np.ndarray, noise: list[Any
     total = image_layer(generator.to_change[0], x, w)
     for level in range(3):
         x = styled(generator.ups[level], x, w, maps[2 * level + 1], "up")
-        x = 0.7 * (x + conv(generator.skips[level], skips[2 - level]))
+        skip = warped(skips[2 - level], 0.02 * upsample(total[..., :2]))
+        x = 0.7 * (x + conv(generator.skips[level], skip))
         x = styled(generator.convs[level], x, w, maps[2 * level + 2])
         if level < 2:
             total = upsample(total) + image_layer(generator.to_change[level + 1], x, w)
