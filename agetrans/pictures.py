@@ -15,6 +15,8 @@ from agetrans.files import whole_file
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif")
 """Endings, in lower case, that a folder is searched for."""
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
+"""Pillow's names of what is read. Others are refused before a pixel is: EPS, for one, would start another program."""
 LARGEST = 120_000_000
 """Pixels of the largest picture that is read: 100 megapixels and a little, 360 MB as 8-bit RGB."""
 SMALLEST_SIDE = 32
@@ -88,6 +90,8 @@ def _read(source: Path | BinaryIO, name: str, largest: int) -> np.ndarray:
             # Pillow warns of large pictures by its own measure; ours is the caller's.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source) as image:
+                if image.format not in FORMATS:
+                    raise UnidentifiedImageError
                 _check_size(image, name, largest)
                 image.load()
                 return _to_rgb(ImageOps.exif_transpose(image))

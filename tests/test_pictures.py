@@ -25,6 +25,12 @@ def saved(path: Path, image: Image.Image, **options: object) -> Path:
     return path
 
 
+def test_formats_that_start_other_programs_are_refused(tmp_path: Path, scene: np.ndarray) -> None:
+    disguised = saved(tmp_path / "a.eps", Image.fromarray(scene)).rename(tmp_path / "a.png")
+    with pytest.raises(PictureError, match="is not a picture that can be read"):
+        read_picture(disguised)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
 def test_lossless_formats_are_read_exactly(tmp_path: Path, scene: np.ndarray, suffix: str) -> None:
     np.testing.assert_array_equal(read_picture(saved(tmp_path / f"a{suffix}", Image.fromarray(scene))), scene)

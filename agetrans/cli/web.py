@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 from typing import Any
+from urllib.parse import quote
 
 from agetrans.cli.console import DONE, CommandError, say
 
@@ -73,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     local = is_loopback(arguments.host)
     bound = _bind(arguments.host, arguments.port)
-    token = arguments.token or os.environ.get("AGETRANS_TOKEN")
+    # An empty one, as an unset variable of a service leaves it, is none.
+    token = arguments.token or os.environ.get("AGETRANS_TOKEN") or None
     if token is None and not local:
         import secrets
 
@@ -86,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     limits = Limits(arguments.max_megabytes, arguments.max_pages, arguments.max_renders, token)
     app = make_app(Studio(age_groups, load), limits, LOCAL_NAMES if local else None)
-    address = _address(bound, arguments.host, token)
+    address = address_of(bound, arguments.host, token)
     print(f"AgeTrans is at {address} (Control-C ends it).", flush=True)
     if not local:
         say(
@@ -127,8 +129,9 @@ def _bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def _address(bound: socket.socket, host: str, token: str | None) -> str:
+def address_of(bound: socket.socket, host: str, token: str | None) -> str:
+    """What to open in a browser."""
     port = bound.getsockname()[1]
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     # After a #, which browsers send to nobody: it stays out of logs.
-    return f"http://{shown}:{port}/" + (f"#token={token}" if token else "")
+    return f"http://{shown}:{port}/" + (f"#token={quote(token, safe='')}" if token else "")

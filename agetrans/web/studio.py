@@ -120,7 +120,7 @@ class Sitting:
         scale = min(1.0, SCREEN_SIDE / max(height, width))
         self.screen = self.picture
         if scale < 1:
-            size = (round(width * scale), round(height * scale))
+            size = (max(1, round(width * scale)), max(1, round(height * scale)))
             self.screen = cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA)
         # The finder looks at 1024 pixels; from here it gets there sooner than from a large photograph.
         self.screen_faces = find_faces(self.screen)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import socket
 import subprocess
 import sys
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from agetrans.cli import main
 from agetrans.cli.console import in_sentences
+from agetrans.cli.web import address_of
 from tests.conftest import REPOSITORY
 
 PROGRAM = """
@@ -29,7 +32,8 @@ console()
 def test_serves_until_it_is_ended(host, token):
     command = [sys.executable, "-c", PROGRAM, "web", "--port", "0", "--host", host]
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=REPOSITORY, **pipe)
+    # An empty variable, as services leave it, is no token that a stranger could give.
+    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, "AGETRANS_TOKEN": ""}, **pipe)
     try:
         address = process.stdout.readline().split()[3]
         assert ("#token=" in address) == token
@@ -45,6 +49,12 @@ def test_serves_until_it_is_ended(host, token):
     assert (process.returncode, out) == (0, "")
     assert err.count("\n") == int(token)
     assert ("unencrypted" in err) == token
+
+
+def test_any_token_survives_in_the_address():
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        fragment = urlsplit(address_of(bound, "127.0.0.1", "a+b&c%/")).fragment
+    assert parse_qs(fragment) == {"token": ["a+b&c%/"]}
 
 
 def test_refuses_in_one_sentence(tiny_snapshots, capfd):

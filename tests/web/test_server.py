@@ -51,6 +51,11 @@ def quick_faces(monkeypatch, sitting, portrait):
     monkeypatch.setattr("agetrans.web.studio.find_faces", find)
 
 
+def test_a_picture_as_narrow_as_may_be_is_shown(studio):
+    tall = np.zeros((120_000, 32, 3), np.uint8)
+    assert Sitting(studio, encode_picture(tall, ".png")).screen.shape[1] == 1
+
+
 class Page:
     """Says and hears what the page does."""
 
