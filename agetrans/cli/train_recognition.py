@@ -92,6 +92,11 @@ def resolve(arguments: argparse.Namespace) -> Any:
     settings = preset(arguments.method, arguments.preset)
     names = (*CHANGES, "size", "milestones")
     changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    length = changes.get("steps") or changes.get("epochs")
+    if length:
+        # The rate falls after the same share of the run, whether steps or epochs count it.
+        share = length / (settings.steps or settings.epochs)
+        changes.setdefault("milestones", tuple(share * milestone for milestone in settings.milestones))
     if changes.get("epochs"):
         changes.setdefault("steps", 0)
     if arguments.train_fas:

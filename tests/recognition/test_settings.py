@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from agetrans.cli import main
+from agetrans.cli.train_recognition import resolve
 from agetrans.data.labelled import DataError
 from agetrans.recognition.settings import RecognitionSettings, preset
 
@@ -46,6 +48,22 @@ def test_one_gpu_sees_as_many_pictures_and_turns_at_the_same_ones() -> None:
     authors, gpu = preset("mtlface", "authors"), preset("mtlface", "gpu")
     assert gpu.batch * gpu.steps == authors.batch * authors.steps
     assert [m * gpu.batch for m in gpu.milestones] == [m * authors.batch for m in authors.milestones]
+
+
+@pytest.mark.parametrize(
+    ("flags", "milestones"),
+    [
+        ("--method iefp --steps 50000", (20_000, 36_000, 44_000)),
+        ("--method mtlface --epochs 18", (20_000 / 2000, 23_000 / 2000)),
+        ("--method mtlface --steps 18000", (10_000, 11_500)),
+        ("--method mtlface --steps 18000 --milestones 5,6", (5, 6)),
+    ],
+)
+def test_a_run_of_another_length_turns_after_the_same_share(
+    flags: str, milestones: tuple[float, ...]
+) -> None:
+    arguments = main.parse(["agetrans", "train-recognition", "data", "--preset", "authors", *flags.split()])
+    assert resolve(arguments).milestones == pytest.approx(milestones)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"size": [1, 1], "milestones": [], "kimg": 3}'])
