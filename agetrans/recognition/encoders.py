@@ -169,7 +169,7 @@ class DALEncoder(FaceEncoder):
     def factors(self, x: Any, training: bool = False) -> tuple[Any, Any]:
         """The identity and the age part, each `(B, features)`; the age part has no negative number."""
         embedding = unit(self.head(self.maps(x, training)[-1], training=training))
-        age = self.residual[1](self.residual[0](embedding))
+        age = ops.cast(self.residual[1](self.residual[0](embedding)), "float32")
         return embedding - age, age
 
     def call(self, x: Any, training: bool = False) -> Any:

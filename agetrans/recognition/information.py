@@ -42,12 +42,16 @@ class SampledBound(keras.Model):
         self.built = True
 
     def _normal_of(self, age: Any, training: bool) -> tuple[Any, Any]:
-        """Mean and log variance; the latter in [-1, 1]."""
-        return self.mean(age, training=training), ops.tanh(self.log_variance(age, training=training))
+        """Mean and log variance, float32; the latter in [-1, 1]."""
+        mean, log_variance = (
+            ops.cast(network(age, training=training), "float32") for network in (self.mean, self.log_variance)
+        )
+        return mean, ops.tanh(log_variance)
 
     def likelihood(self, age: Any, identity: Any, training: bool = False) -> Any:
         """Mean log-likelihood of identities `(B, D)` given ages `(B, D)`, without its constants."""
         mean, log_variance = self._normal_of(age, training)
+        identity = ops.cast(identity, "float32")
         terms = -ops.square(mean - identity) / ops.exp(log_variance) - log_variance
         return ops.mean(ops.sum(terms, axis=-1))
 
@@ -60,6 +64,7 @@ class SampledBound(keras.Model):
             step: Number of the step, which chooses the others; the same number gives the same bound.
         """
         mean, log_variance = self._normal_of(age, False)
+        identity = ops.cast(identity, "float32")
         count = ops.shape(identity)[0]
         places = (ops.arange(count) + 1 + ops.cast(step, "int32") % ops.maximum(count - 1, 1)) % count
         others = ops.take(identity, places, axis=0)

@@ -162,12 +162,15 @@ class MTLFaceTrainer(RecognitionTrainer):
         def paint(training: bool) -> Any:
             return self.synthesis(batch["image"], identity, maps, label, training=training)
 
+        def scores(picture: Any, label: Any, training: bool = False) -> Any:
+            return ops.cast(self.discriminator(picture, label, training=training), "float32")
+
         made = ops.stop_gradient(paint(False))
 
         def judge() -> Any:
-            right = ops.mean(ops.square(self.discriminator(real, label, training=True) - 1.0))
-            fake = ops.mean(ops.square(self.discriminator(made, label)))
-            mislabelled = ops.mean(ops.square(self.discriminator(real, wrong)))
+            right = ops.mean(ops.square(scores(real, label, training=True) - 1.0))
+            fake = ops.mean(ops.square(scores(made, label)))
+            mislabelled = ops.mean(ops.square(scores(real, wrong)))
             return 0.5 * (right + 0.5 * (fake + mislabelled))
 
         critic, gradients = value_and_gradients(judge, self.discriminator.trainable_variables)
@@ -181,8 +184,8 @@ class MTLFaceTrainer(RecognitionTrainer):
             picture = paint(True)
             kept, age, _ = self.generator.parts(picture, training=False)
             terms = {
-                "synthesis_gan": 0.5 * ops.mean(ops.square(self.discriminator(picture, label) - 1.0)),
-                "synthesis_identity": ops.mean(ops.square(kept - identity)),
+                "synthesis_gan": 0.5 * ops.mean(ops.square(scores(picture, label) - 1.0)),
+                "synthesis_identity": ops.mean(ops.square(ops.cast(kept - identity, "float32"))),
                 "synthesis_age": group_loss(self.generator.age_head(age, training=False)[1], target),
             }
             loss = settings.gan_weight * terms["synthesis_gan"]

@@ -184,6 +184,20 @@ def test_synthetic_faces_stay_between_minus_one_and_one() -> None:
     np.testing.assert_array_equal(faces, again)
 
 
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [("mtlface", {"synthesise": True, "size": (48, 48), "backbone": "ir34"}), ("dal", {}), ("iefp", {})],
+)
+def test_a_step_in_bfloat16_gives_float32_losses(method: str, changes: dict[str, Any]) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        trainer = trainer_of(method, policy="mixed_bfloat16", **changes)
+        logs = trainer.train_step(batch_of(trainer.settings))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert all(np.isfinite(float(numbers(value))) for value in logs.values()), logs
+
+
 def test_dal_takes_turns_over_the_whole_run() -> None:
     trainer = trainer_of("dal")
     rest = [trainer.generator, trainer.margin_head, trainer.age_classifier]
