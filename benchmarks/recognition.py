@@ -9,16 +9,15 @@ what else runs on the machine hits both. KERAS_BACKEND says which backend ours r
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from agetrans.snapshot import PRECISIONS
 from agetrans.startup import start_keras
-
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+from benchmarks.rounds import compare
 
 
 def inputs(flags: argparse.Namespace) -> dict[str, np.ndarray]:
@@ -41,7 +40,7 @@ def ours(flags: argparse.Namespace) -> tuple[Callable[[], None], int]:
     from agetrans.recognition.trainers import make_trainer
     from agetrans.training.autodiff import BACKEND
 
-    keras.config.set_dtype_policy(POLICIES[flags.precision])
+    keras.config.set_dtype_policy(PRECISIONS[flags.precision])
     settings = replace(
         preset("baseline", "authors"),
         backbone=flags.backbone,
@@ -132,21 +131,8 @@ def main(flags: argparse.Namespace) -> None:
     if ours_count != plain_count:
         raise SystemExit(f"These are two networks: {ours_count:,} and {plain_count:,} weights.")
     runs = {"ours": ours_run, "plain PyTorch": plain_run}
-    best = dict.fromkeys(runs, float("inf"))
-    for run in runs.values():
-        run()
-    clock = time.process_time if flags.cpu_time else time.perf_counter
-    for _ in range(flags.rounds):
-        for name, run in runs.items():
-            start = clock()
-            run()
-            best[name] = min(best[name], clock() - start)
-    speed = {name: flags.batch / seconds for name, seconds in best.items()}
-    print(
-        f"{flags.backbone} {flags.precision} {flags.size} px, {ours_count:,} weights: "
-        + ", ".join(f"{name} {value:.1f}/s" for name, value in speed.items())
-        + f", ratio {speed['ours'] / speed['plain PyTorch']:.2f}"
-    )
+    figures = compare(runs, flags.batch, flags.rounds, flags.cpu_time)
+    print(f"{flags.backbone} {flags.precision} {flags.size} px, {ours_count:,} weights: {figures}")
 
 
 if __name__ == "__main__":
@@ -158,7 +144,7 @@ if __name__ == "__main__":
     parser.add_argument("--people", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--precision", choices=POLICIES, default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument(
         "--cpu_time", action="store_true", help="processor seconds instead of the clock's: busy machines"
     )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from agetrans.conversion.agetransgan_layout import Layout
+from agetrans.snapshot import PRECISIONS
 from agetrans.startup import start_keras
 from benchmarks.generator import MATRIX_WORK, multiply_adds_of
 
@@ -29,7 +30,7 @@ def measure(layout: Layout, precision: str, rounds: int) -> None:
     from agetrans.backend import compiled
     from agetrans.models.agetransgan import AgeTransGAN
 
-    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    keras.config.set_dtype_policy(PRECISIONS[precision])
     generator = AgeTransGAN(layout.size, layout.groups)
     levels = len(layout.sides) - 1
 

@@ -10,16 +10,16 @@ optimisers. Rounds alternate, the best counts, so that what else runs on the mac
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from agetrans.snapshot import PRECISIONS
 from agetrans.startup import start_keras
 from agetrans.training.weights import Terms
+from benchmarks.rounds import compare
 
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 TERMS = Terms(identity=0.0, triplet=0.0, r1=0.0)
 
 
@@ -49,7 +49,7 @@ def ours(flags: argparse.Namespace, adversarial: bool) -> tuple[Callable[[], Non
     from agetrans.training.photographs import PhotographTrainer
     from agetrans.training.trainer import to_floats
 
-    policy = POLICIES[flags.precision]
+    policy = PRECISIONS[flags.precision]
     generator = AgeTransGAN(flags.size, 10, base_width=flags.width, dtype=policy)
     trainer = PhotographTrainer(generator, AgeGroups.of(10), flags.size, TERMS, dtype=policy)
     trainer.compile()
@@ -141,22 +141,9 @@ def main(flags: argparse.Namespace) -> None:
     for adversarial in (False, True):
         ours_run, state = ours(flags, adversarial)
         runs = {"ours": ours_run, "plain PyTorch": plain(flags, adversarial, state)}
-        best = dict.fromkeys(runs, float("inf"))
-        for run in runs.values():
-            run()
-        for _ in range(flags.rounds):
-            for name, run in runs.items():
-                start = time.process_time() if flags.cpu_time else time.perf_counter()
-                run()
-                end = time.process_time() if flags.cpu_time else time.perf_counter()
-                best[name] = min(best[name], end - start)
-        speed = {name: flags.batch / seconds for name, seconds in best.items()}
-        print(
-            f"{'adversarial' if adversarial else 'supervised':>11} {flags.precision} {flags.size} px: "
-            + ", ".join(f"{name} {value:.2f}/s" for name, value in speed.items())
-            + f", ratio {speed['ours'] / speed['plain PyTorch']:.2f}",
-            flush=True,
-        )
+        figures = compare(runs, flags.batch, flags.rounds, flags.cpu_time)
+        kind = "adversarial" if adversarial else "supervised"
+        print(f"{kind:>11} {flags.precision} {flags.size} px: {figures}", flush=True)
 
 
 if __name__ == "__main__":
@@ -165,7 +152,7 @@ if __name__ == "__main__":
     parser.add_argument("--width", type=int, default=64, help="base width; the released models have 512")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--precision", choices=POLICIES, default="float32")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
     parser.add_argument(
         "--cpu_time", action="store_true", help="processor seconds instead of the clock's: busy machines"
     )

@@ -34,6 +34,7 @@ def main(implementation: str, checkpoint: Path, batch: int, output: Path) -> Non
 
 
 def _agetrans(checkpoint: Path, batch: int, precision: str) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    from agetrans.snapshot import PRECISIONS
     from agetrans.startup import start_keras
 
     start_keras()
@@ -43,7 +44,7 @@ def _agetrans(checkpoint: Path, batch: int, precision: str) -> tuple[Callable[[]
     from agetrans.backend import compiled
     from agetrans.conversion.agetransgan import load
 
-    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    keras.config.set_dtype_policy(PRECISIONS[precision])
     generator = load(checkpoint)
     run = compiled(lambda image, label: generator(image, label))
     image, label = (

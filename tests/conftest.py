@@ -74,6 +74,15 @@ def tiny_snapshots(tiny_generator: AgeTrans, tmp_path_factory: pytest.TempPathFa
     return shelf
 
 
+def smooth_picture(seed: int) -> np.ndarray:
+    """`(1, 64, 64, 3)` float32 in [-1, 1], with as little detail as photographs have."""
+    import cv2
+    import numpy as np
+
+    coarse = np.random.default_rng(seed).uniform(-1, 1, (8, 8, 3)).astype(np.float32)
+    return cv2.resize(coarse, (64, 64))[None]
+
+
 def make_generator(groups: int) -> AgeTrans:
     from agetrans.startup import start_keras
 

@@ -9,13 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 import agetrans.snapshot
 from agetrans import AgeGroups, SnapshotError, load_snapshot, save_snapshot
 from agetrans.snapshot import read_config
+from tests.conftest import smooth_picture
 
 
 @pytest.fixture
@@ -48,8 +48,7 @@ def renew_checksums(folder: Path) -> None:
 def decoded(generator) -> np.ndarray:
     from keras import ops
 
-    coarse = np.random.default_rng(0).uniform(-1, 1, (8, 8, 3)).astype(np.float32)
-    image = cv2.resize(coarse, (64, 64))[None]  # as little detail as photographs have
+    image = smooth_picture(0)
     label = np.eye(generator.groups, dtype=np.float32)[:1]
     return ops.convert_to_numpy(generator.decode(generator.encode(image), label))
 

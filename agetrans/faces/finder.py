@@ -20,6 +20,16 @@ PYRAMID_STEP = 0.709
 PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.8
 
 
+def at_most(picture: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    """A picture `(H, W, 3)` whose longer side is at most so many pixels, averaged over areas; itself where it is."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    if scale == 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
 def find_faces(picture: npt.NDArray[np.uint8]) -> list[Face]:
     """Finds the faces of a picture.
 
@@ -35,12 +45,7 @@ def find_faces(picture: npt.NDArray[np.uint8]) -> list[Face]:
     if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise ValueError(f"A picture of shape (H, W, 3) is needed. Received shape: {picture.shape}")
     height, width = picture.shape[:2]
-    scale = min(1.0, WORKING_SIDE / max(height, width))
-    small = picture
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    image: Image = (small.astype(np.float32) - np.float32(127.5)) / np.float32(128)
+    image: Image = (at_most(picture, WORKING_SIDE).astype(np.float32) - np.float32(127.5)) / np.float32(128)
     boxes = _proposals(image)
     if len(boxes):
         boxes = _refined(image, boxes)

@@ -6,12 +6,11 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from agetrans.faces.face import Face
-from agetrans.faces.finder import find_faces, follow_faces
+from agetrans.faces.finder import at_most, find_faces, follow_faces
 
 Points = npt.NDArray[np.float64]
 SAME_FACE = 0.3
@@ -63,12 +62,7 @@ class FaceTracker:
 
     def _search(self, picture: npt.NDArray[np.uint8], seen: list[Tracked]) -> list[Tracked]:
         self._since_search = 0
-        height, width = picture.shape[:2]
-        scale = min(1.0, self._side / max(height, width))
-        small = picture
-        if scale < 1:
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        small = at_most(picture, self._side)
         back = picture.shape[1] / small.shape[1], picture.shape[0] / small.shape[0]
         found = [face.scaled(*back) for face in find_faces(small)]
         # Followed faces keep their points: those of the small picture are coarser and would jump.

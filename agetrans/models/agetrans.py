@@ -249,7 +249,7 @@ class AgeTrans(Generator):
             if step < 2:
                 change = self.to_change[step + 1](x, w, change)
         # Displacement stays smooth: it is predicted up to a quarter of the core size; colour and mask go on.
-        flow = upsample_2d(upsample_2d(change[..., :2])) * FLOW_GAIN
+        flow = upsample_2d(flow)
         paint = self.to_change[3](x, w, change[..., 2:])
         paint = upsample_2d(paint) + haar_up(self.to_detail(x, w))
         # Steep, so that it decides: half a mask shows the old face through the new one. A little beyond [0, 1] and cut,

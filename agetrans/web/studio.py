@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from agetrans.faces import Face, find_faces
+from agetrans.faces.finder import at_most
 from agetrans.faces.framing import invert
 from agetrans.groups import AgeGroups
 from agetrans.inference.film import Film
@@ -117,11 +117,7 @@ class Sitting:
         self._studio = studio
         self.picture = decode_picture(data, "This file", MEGAPIXELS * 1_000_000)
         height, width = self.picture.shape[:2]
-        scale = min(1.0, SCREEN_SIDE / max(height, width))
-        self.screen = self.picture
-        if scale < 1:
-            size = (max(1, round(width * scale)), max(1, round(height * scale)))
-            self.screen = cv2.resize(self.picture, size, interpolation=cv2.INTER_AREA)
+        self.screen = at_most(self.picture, SCREEN_SIDE)
         # The finder looks at 1024 pixels; from here it gets there sooner than from a large photograph.
         self.screen_faces = find_faces(self.screen)
         back = width / self.screen.shape[1], height / self.screen.shape[0]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 
 from agetrans.export import formats
 from agetrans.export.module import ExportError, make_exportable
 from agetrans.snapshot import load_snapshot
+from tests.conftest import smooth_picture
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +21,7 @@ def snapshot(tiny_snapshots):
 @pytest.fixture(scope="module")
 def asked(snapshot):
     """A picture, an age between two groups, and what the model makes of them."""
-    rng = np.random.default_rng(5)
-    coarse = rng.uniform(-1, 1, (8, 8, 3)).astype(np.float32)
-    image = cv2.resize(coarse, (64, 64))[None]  # as little detail as photographs have
+    image = smooth_picture(5)
     label = snapshot.age_groups.soft_label([37.0])
     return image, label, np.asarray(snapshot.generator(image, label))
 
