@@ -31,6 +31,10 @@ class PictureError(ValueError):
     """A picture file cannot be used; the message is one sentence for the person who named it."""
 
 
+class PictureNotNow(PictureError):
+    """As things are the file cannot be read, and nothing says that the picture in it is bad."""
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """The picture files of a folder, sorted by name."""
     return sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES and entry.is_file())
@@ -102,51 +106,55 @@ def _read(source: Path | BinaryIO, name: str, largest: int) -> np.ndarray:
     except Image.DecompressionBombError:
         raise PictureError(_too_large(name, largest)) from None
     except PermissionError:
-        raise PictureError(f"{name} may not be read: check its permissions.") from None
+        raise PictureNotNow(f"{name} may not be read: check its permissions.") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, PictureError):
             raise
         raise PictureError(f"{name} is damaged or cut off, so it cannot be read whole.") from None
 
 
-def write_picture(path: str | os.PathLike[str], picture: np.ndarray) -> None:
+def write_picture(path: str | os.PathLike[str], picture: np.ndarray, synthetic: bool = True) -> None:
     """Writes a picture, whole or not at all, with a note that it is synthetic.
 
     Args:
         path: Where to; the ending chooses the format: PNG, JPEG or WebP.
         picture: `(H, W, 3)` uint8 RGB.
+        synthetic: Whether it is; without the note are photographs, and what is cut out of them.
 
     Raises:
         PictureError: The ending is of no format that is written.
     """
     path = Path(path)
     with whole_file(path) as unfinished:
-        _save(unfinished, picture, path.suffix.lower() or path.name)
+        _save(unfinished, picture, path.suffix.lower() or path.name, _JPEG_QUALITY, synthetic)
 
 
-def encode_picture(picture: np.ndarray, suffix: str, quality: int = _JPEG_QUALITY) -> bytes:
+def encode_picture(
+    picture: np.ndarray, suffix: str, quality: int = _JPEG_QUALITY, synthetic: bool = True
+) -> bytes:
     """A picture as the bytes of a file, with a note that it is synthetic.
 
     Args:
         picture: `(H, W, 3)` uint8 RGB.
         suffix: The format, see `write_picture`.
         quality: Of a JPEG, 1 to 95; below 90 colours are stored at half the resolution.
+        synthetic: See `write_picture`.
     """
     target = io.BytesIO()
-    _save(target, picture, suffix, quality)
+    _save(target, picture, suffix, quality, synthetic)
     return target.getvalue()
 
 
-def _save(target: Path | BinaryIO, picture: np.ndarray, suffix: str, quality: int = _JPEG_QUALITY) -> None:
+def _save(target: Path | BinaryIO, picture: np.ndarray, suffix: str, quality: int, synthetic: bool) -> None:
     image = Image.fromarray(picture)
     if suffix == ".png":
         # Level 1: a third of the default's time for a tenth more bytes.
-        image.save(target, "PNG", compress_level=_PNG_COMPRESSION, pnginfo=_png_note())
+        image.save(target, "PNG", compress_level=_PNG_COMPRESSION, pnginfo=_png_note(synthetic))
     elif suffix in (".jpg", ".jpeg"):
         halved = 2 if quality < 90 else 0
-        image.save(target, "JPEG", quality=quality, subsampling=halved, exif=_exif_note())
+        image.save(target, "JPEG", quality=quality, subsampling=halved, exif=_exif_note(synthetic))
     elif suffix == ".webp":
-        image.save(target, "WEBP", quality=_WEBP_QUALITY, exif=_exif_note())
+        image.save(target, "WEBP", quality=_WEBP_QUALITY, exif=_exif_note(synthetic))
     else:
         raise PictureError(f"Pictures are written as .png, .jpg or .webp, not as {suffix}.")
 
@@ -169,7 +177,7 @@ def _enable_heif(name: str) -> None:
     try:
         import pillow_heif
     except ImportError:
-        raise PictureError(
+        raise PictureNotNow(
             f"{name} is a HEIC picture, which needs one more package: `pip install pillow-heif`, or convert it to JPEG."
         ) from None
     pillow_heif.register_heif_opener()
@@ -193,15 +201,17 @@ def _to_8_bits(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
 
 
-def _png_note() -> PngImagePlugin.PngInfo:
+def _png_note(synthetic: bool) -> PngImagePlugin.PngInfo:
     note = PngImagePlugin.PngInfo()
     note.add_text("Software", "AgeTrans")
-    note.add_text("Comment", NOTE)
+    if synthetic:
+        note.add_text("Comment", NOTE)
     return note
 
 
-def _exif_note() -> Image.Exif:
+def _exif_note(synthetic: bool) -> Image.Exif:
     note = Image.Exif()
     note[ExifTags.Base.Software] = "AgeTrans"
-    note[ExifTags.Base.ImageDescription] = NOTE
+    if synthetic:
+        note[ExifTags.Base.ImageDescription] = NOTE
     return note

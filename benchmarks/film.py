@@ -125,7 +125,7 @@ def main() -> None:
         for smooth, how in HOW.items():
             meter, before, target = Meter(), peak_memory(), folder / f"aged_{smooth}.mp4"
             with meter:
-                age_film(transformer, clip, target, arguments.age, smooth=smooth)
+                list(age_film(transformer, clip, {arguments.age: target}, smooth=smooth))
             after = peak_memory()
             meter.tell(f"film, {how}", arguments.frames, flicker(pictures(target), box))
             print(f"  peak memory {after:.0f} MiB, {before:.0f} before it", flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -12,8 +14,11 @@ import numpy as np
 import pytest
 
 from agetrans.cli import classic, main
+from agetrans.cli.ageing import Ageing
 from agetrans.cli.console import in_sentences
+from agetrans.pictures import PictureError
 from tests.conftest import PORTRAIT, REPOSITORY
+from tests.inference.test_refilm import write_clip
 
 PROGRAM = REPOSITORY / "test" / "main.py"
 
@@ -163,6 +168,18 @@ def test_ages_of_one_photograph(photos, model, tmp_path, capfd):
     assert whole.shape == (256, 256, 3)
 
 
+def test_films_of_one_name_get_two(portrait, model, tmp_path, capfd):
+    for name, frames in (("clip.mov", 1), ("clip.mp4", 2), ("other.mp4", 2)):
+        write_clip(tmp_path / name, [portrait] * frames, sound=None)
+        flags = ["--age", "70", "--snapshot", model, "--out", tmp_path / "o"]
+        assert agetrans("transform", tmp_path / name, *flags) == 0
+    # When the first was made there was no other.
+    written = {path.name for path in (tmp_path / "o").glob("[!.]*")}
+    assert written == {"clip_age_070.mp4", "clip.mp4_age_070.mp4", "other_age_070.mp4"}
+    said = capfd.readouterr().out.splitlines()
+    assert [line.split(str(tmp_path))[0] for line in said] == ["1 frame is in ", *["2 frames are in "] * 2]
+
+
 def test_crop_film_format_and_timing(photos, model, tmp_path, capfd):
     flags = [
         "--crop",
@@ -216,6 +233,33 @@ def test_one_bad_photograph_does_not_stop_a_folder(photos, model, tmp_path, capf
     assert [line.split(":")[1].strip() for line in err.splitlines()] == ["cut.jpg", "nobody.png", "text.jpg"]
     done = sorted(str(path.relative_to(tmp_path / "o")) for path in (tmp_path / "o").rglob("age_*"))
     assert done == ["anna.jpg/age_005.png", "anna.png/age_005.png"]
+
+
+def test_a_photograph_that_a_full_disk_kept_back_is_tried_again(photos, model, tmp_path, capfd, monkeypatch):
+    seen = []
+
+    def age(self, photo, folder, track=None):
+        seen.append(photo.name)
+        if photo.name == "text.jpg":
+            raise PictureError("no picture")
+        if photo.name == "anna.jpg" and seen.count("anna.jpg") == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        folder.mkdir(parents=True)
+        return 1
+
+    monkeypatch.setattr(Ageing, "age", age)
+    argv = ["transform", photos, "--ages", "5", "--snapshot", model, "--out", tmp_path / "o"]
+    assert agetrans(*argv) == 1
+    out, err = capfd.readouterr()
+    assert out.startswith("2 of 4 photographs are done")
+    assert "anna.jpg: [Errno 28] No space left on device" in err
+    del seen[1:]
+    assert agetrans(*argv) == 1
+    out, err = capfd.readouterr()
+    assert out.startswith("Looked at before and left alone: 3 of 4 photographs\n")
+    assert "3 of 4 photographs are done" in out
+    assert err == "agetrans: text.jpg: no picture\n"
+    assert seen == ["anna.jpg", "anna.jpg"]
 
 
 def test_classic_program_end_to_end(tiny_snapshots, tmp_path):

@@ -123,13 +123,16 @@ def test_thirty_two_pixels_are_enough(tmp_path: Path) -> None:
     assert read_picture(saved(tmp_path / "a.png", Image.new("RGB", (32, 32)))).shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize("synthetic", [True, False])
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
-def test_written_pictures_say_that_they_are_synthetic(tmp_path: Path, scene: np.ndarray, suffix: str) -> None:
+def test_written_pictures_say_whether_they_are_synthetic(
+    tmp_path: Path, scene: np.ndarray, suffix: str, synthetic: bool
+) -> None:
     path = tmp_path / f"a{suffix}"
-    write_picture(path, scene)
+    write_picture(path, scene, synthetic)
     with Image.open(path) as image:
         notes = " ".join(str(value) for value in [*image.info.values(), *image.getexif().values()])
-    assert "Synthetic" in notes
+    assert ("Synthetic" in notes) == synthetic
     if suffix == ".png":
         np.testing.assert_array_equal(read_picture(path), scene)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agetrans.cli.ageing import Ageing, Wish, add_model_flags
-from agetrans.cli.console import DONE, EXIT_CODES, CommandError, SentenceParser, run_console, say, shown
+from agetrans.cli.console import (
+    DONE,
+    EXIT_CODES,
+    CommandError,
+    SentenceParser,
+    are,
+    counted,
+    run_console,
+    say,
+    shown,
+)
 from agetrans.cli.screen import Recorder, Screen, Window
 
 if TYPE_CHECKING:
@@ -71,9 +81,8 @@ def run(arguments: argparse.Namespace, home: Path) -> int:
         demo = Demo(screen, ageing, results, arguments.age, not arguments.no_live, rate)
         shown_frames, seconds = demo.run(frames)
     if arguments.record:
-        print(
-            f"{shown_frames} frames are in {shown(arguments.record)}: {shown_frames / seconds:.1f} a second"
-        )
+        frames_are = f"{counted(shown_frames, 'frame')} {are(shown_frames)}"
+        print(f"{frames_are} in {shown(arguments.record)}: {shown_frames / seconds:.1f} a second")
     return DONE
 
 
@@ -213,7 +222,7 @@ class Demo:
         folder = self._results / time.strftime("%Y-%m-%d_%H-%M-%S")
         folder.mkdir(parents=True, exist_ok=True)
         photo = folder / "capture.png"
-        write_picture(photo, picture)
+        write_picture(photo, picture, synthetic=False)
 
         def track(items: Any, what: str, count: int) -> Iterator[Any]:
             for done, item in enumerate(items):

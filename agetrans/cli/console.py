@@ -154,6 +154,16 @@ def progress(items: Iterable[Any], what: str, count: int) -> Iterable[Any]:
     return tqdm(items, desc=what, total=count, unit="picture", leave=False, disable=None, file=sys.stderr)
 
 
+def counted(count: int, noun: str) -> str:
+    """How many there are: "1 picture", "2,000 pictures"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def are(count: int) -> str:
+    """The verb after a number of things: "is" after one, else "are"."""
+    return "is" if count == 1 else "are"
+
+
 def shown(path: Path) -> str:
     """A path as a user would type it: relative where it lies below the current folder."""
     relative = os.path.relpath(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agetrans.cli.console import DONE, CommandError, progress, shown
+from agetrans.cli.console import DONE, CommandError, are, counted, progress, shown
 
 if TYPE_CHECKING:
     from agetrans.cli.ageing import Ageing
@@ -40,10 +40,18 @@ def age_films(ageing: Ageing, source: Path, out: Path) -> int:
     transformer = ageing.frame_transformer()
     from agetrans.inference.refilm import age_film
 
-    for years, name in zip(wish.ages, named_by_age(wish.ages), strict=True):
-        target = out / f"{source.stem}_{name}.mp4"
-        frames = age_film(
-            transformer, source, target, years, which=wish.face, model=ageing.signature(), track=progress
-        )
-        print(f"{frames} frames are in {shown(target)}")
+    name = _name(source)
+    targets = {
+        years: out / f"{name}_{age}.mp4"
+        for years, age in zip(wish.ages, named_by_age(wish.ages), strict=True)
+    }
+    films = age_film(transformer, source, targets, which=wish.face, model=ageing.signature(), track=progress)
+    for target, frames in films:
+        print(f"{counted(frames, 'frame')} {are(frames)} in {shown(target)}")
     return DONE
+
+
+def _name(source: Path) -> str:
+    """What the films that are made of one are called: with its ending where another beside it differs in that alone."""
+    same = [path for path in source.parent.iterdir() if path.stem == source.stem and is_film(path)]
+    return source.stem if len(same) == 1 else source.name

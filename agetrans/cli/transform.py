@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from agetrans.cli.ageing import Ageing, Wish, add_model_flags
-from agetrans.cli.console import DONE, EXIT_CODES, SOME_FAILED, CommandError, check_out, progress, shown
+from agetrans.cli.console import (
+    DONE,
+    EXIT_CODES,
+    SOME_FAILED,
+    CommandError,
+    are,
+    check_out,
+    counted,
+    progress,
+    shown,
+)
 from agetrans.cli.films import age_films, is_film
 
 LISTED = 20
@@ -122,22 +132,22 @@ def run(arguments: argparse.Namespace) -> int:
 def _photo(ageing: Ageing, arguments: argparse.Namespace) -> int:
     folder = arguments.out / arguments.photo.stem
     written = ageing.age(arguments.photo, folder, progress)
-    print(f"{written} pictures are in {shown(folder)}")
+    print(f"{counted(written, 'picture')} {are(written)} in {shown(folder)}")
     return DONE
 
 
 def _folder(ageing: Ageing, arguments: argparse.Namespace) -> int:
-    from agetrans.inference.folder import FAILED, do_jobs, job_doer, outcome_of, plan_jobs, write_report
+    from agetrans.inference.folder import do_jobs, job_doer, outcome_of, plan_jobs, write_report
 
     photos = _photos(arguments.photo)
     stems = Counter(photo.stem for photo in photos)
     folders = [arguments.out / (photo.stem if stems[photo.stem] == 1 else photo.name) for photo in photos]
     jobs = plan_jobs(photos, folders, arguments.out, ageing.signature())
-    known = [outcome_of(job) for job in jobs]
-    outcomes = [outcome for outcome in known if outcome is not None]
-    left = [job for job, outcome in zip(jobs, known, strict=True) if outcome is None]
+    known = {job: outcome for job in jobs if (outcome := outcome_of(job)) is not None and outcome.is_settled}
+    outcomes = list(known.values())
+    left = [job for job in jobs if job not in known]
     if outcomes:
-        print(f"{len(outcomes)} of {len(jobs)} photographs were looked at before and are left as they are")
+        print(f"Looked at before and left alone: {len(outcomes)} of {counted(len(jobs), 'photograph')}")
     arguments.out.mkdir(parents=True, exist_ok=True)
     workers = min(arguments.workers, max(1, len(left)))
     make_ager = partial(Ageing, ageing.wish) if workers > 1 or arguments.runner else lambda: ageing
@@ -152,9 +162,10 @@ def _folder(ageing: Ageing, arguments: argparse.Namespace) -> int:
                 outcomes.append(outcome)
     finally:
         report = write_report(outcomes, arguments.out)
-    failures = sorted(f"{each.photograph}: {each.reason}" for each in outcomes if each.status == FAILED)
+    failures = sorted(f"{each.photograph}: {each.reason}" for each in outcomes if not each.is_done)
     done = len(outcomes) - len(failures)
-    print(f"{done} of {len(photos)} photographs are done, a folder for each is in {shown(arguments.out)}")
+    of_all = f"{done} of {counted(len(photos), 'photograph')} {are(done)} done"
+    print(f"{of_all}, a folder for each is in {shown(arguments.out)}")
     for failure in failures[:LISTED]:
         print(f"agetrans: {failure}", file=sys.stderr)
     if len(failures) > LISTED:

@@ -30,6 +30,21 @@ class Tracked:
     face: Face
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrackerState:
+    """What a tracker knows between two frames.
+
+    Attributes:
+        known: The faces of the last frame.
+        since_search: Frames since the whole picture was searched.
+        numbers: How many faces have got one.
+    """
+
+    known: list[Tracked]
+    since_search: int
+    numbers: int
+
+
 class FaceTracker:
     """Follows the faces of frames that come one after the other.
 
@@ -37,13 +52,18 @@ class FaceTracker:
         every: Frames from one search of the whole picture to the next, a quarter of them while nobody is seen; between
             them faces are only followed. A face that is lost starts a search at once.
         side: The search looks at a picture of at most this many pixels a side.
+        state: Of a tracker that has seen the frames before; none have been seen by default.
     """
 
-    def __init__(self, every: int = 12, side: int = 480) -> None:
+    def __init__(self, every: int = 12, side: int = 480, state: TrackerState | None = None) -> None:
         self._every, self._side = every, side
-        self._known: list[Tracked] = []
-        self._since_search = every
-        self._numbers = 0
+        state = state or TrackerState([], every, 0)
+        self._known, self._since_search, self._numbers = state.known, state.since_search, state.numbers
+
+    @property
+    def state(self) -> TrackerState:
+        """What another tracker needs to go on after the last frame."""
+        return TrackerState(self._known, self._since_search, self._numbers)
 
     def update(self, picture: npt.NDArray[np.uint8]) -> list[Tracked]:
         """The faces of the next frame `(H, W, 3)` uint8 RGB, the largest first."""

@@ -23,12 +23,14 @@ class FilmFacts:
         time_base: seconds that one unit of a frame's time takes.
         count: frames, as far as the file knows; an estimate.
         shape: height and width of upright frames.
+        sounds: tracks of sound.
     """
 
     rate: Fraction
     time_base: Fraction
     count: int
     shape: tuple[int, int]
+    sounds: int
 
 
 def read_facts(path: Path) -> FilmFacts:
@@ -45,7 +47,8 @@ def read_facts(path: Path) -> FilmFacts:
             rate = Fraction(video.average_rate or video.guessed_rate or 25)
             seconds = (container.duration or 0) / 1_000_000
             assert video.time_base is not None
-            return FilmFacts(rate, video.time_base, video.frames or round(seconds * rate), frame.shape[:2])
+            count = video.frames or round(seconds * rate)
+            return FilmFacts(rate, video.time_base, count, frame.shape[:2], len(container.streams.audio))
     raise FilmError(f"{path} has no picture in it.")
 
 
@@ -78,27 +81,26 @@ def read_frames(path: Path) -> Iterator[tuple[int, np.ndarray]]:
         raise FilmError(f"{path} is no film that can be read, or it is damaged ({error.strerror}).") from None
 
 
-def copy_sound(source: Path, container: object) -> Iterator[object]:
-    """Packets of the source's sound for an mp4 file that is being written, their times kept.
+def copy_sound(source: Path, number: int, container: object) -> Iterator[object]:
+    """Packets of one of the source's tracks of sound for an mp4 file that is being written, their times kept.
 
     Sound that an mp4 file cannot hold is encoded anew as AAC.
 
     Args:
         source: the film.
-        container: an open output container, to which the sound's stream is added at once.
+        number: of the track, from 0.
+        container: an open output container, to which the track is added at once.
 
     Yields:
-        Packets, ready to be muxed. The first item is None: by then the stream has been added.
+        Packets, ready to be muxed. The first item is None: by then the track has been added.
     """
     import av
 
     with av.open(str(source)) as film:
-        if not film.streams.audio:
-            yield None
-            return
-        sound = film.streams.audio[0]
+        sound = film.streams.audio[number]
         if sound.codec_context.name in ("aac", "mp3", "ac3", "eac3", "alac", "opus", "mp3float"):
             out = container.add_stream_from_template(sound)  # type: ignore[attr-defined]
+            out.metadata.update(sound.metadata)
             yield None
             for packet in film.demux(sound):
                 if packet.dts is not None:
@@ -106,6 +108,7 @@ def copy_sound(source: Path, container: object) -> Iterator[object]:
                     yield packet
             return
         out = container.add_stream("aac", rate=sound.codec_context.sample_rate)  # type: ignore[attr-defined]
+        out.metadata.update(sound.metadata)
         resampler = av.AudioResampler(
             format="fltp", layout=sound.layout.name, rate=sound.codec_context.sample_rate
         )

@@ -1,7 +1,8 @@
 """Thousands of photographs: in several processes, resumable, and no bad picture stops the rest.
 
 What happened to each photograph is a small file in the hidden folder `RECORDS`, written when its pictures are whole. A
-run that finds it leaves the photograph alone. `report.csv` is made of these files.
+run that finds it leaves the photograph alone, unless something else than the photograph was in the way: then it tries
+again. `report.csv` is made of these files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -22,11 +24,13 @@ from pathlib import Path
 from typing import Protocol
 
 from agetrans.files import whole_file, write_text
+from agetrans.pictures import PictureNotNow
 from agetrans.snapshot import SnapshotError
 
 RECORDS, REPORT = ".agetrans-photographs", "report.csv"
 COLUMNS = ("photograph", "status", "pictures", "seconds", "reason")
-DONE, FAILED = "done", "failed"
+DONE, FAILED, POSTPONED = "done", "failed", "postponed"
+NO_MEMORY = "there was not enough memory for it"
 KILLED = "the process that worked on it was ended from outside, perhaps for want of memory"
 
 
@@ -56,7 +60,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to a photograph; `status` is "done" or "failed", and then `reason` says why."""
+    """What happened to a photograph.
+
+    Attributes:
+        photograph: its file's name.
+        status: "done"; "failed", where the photograph cannot be used; or "postponed", where something else was in the
+            way, such as a full disk, so that the next run tries again.
+        pictures: how many were written.
+        seconds: that it took.
+        reason: why it is not done.
+        stamp: of the job.
+    """
 
     photograph: str
     status: str
@@ -64,6 +78,16 @@ class Outcome:
     seconds: float
     reason: str
     stamp: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its pictures are there."""
+        return self.status == DONE
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to do: it is done, or cannot be used."""
+        return self.status != POSTPONED
 
 
 def plan_jobs(photos: Sequence[Path], folders: Sequence[Path], out: Path, wish: str) -> list[Job]:
@@ -89,7 +113,7 @@ def outcome_of(job: Job) -> Outcome | None:
         outcome = Outcome(**json.loads(job.record.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    is_there = outcome.status == FAILED or job.folder.is_dir()
+    is_there = not outcome.is_done or job.folder.is_dir()
     return outcome if outcome.stamp == job.stamp and is_there else None
 
 
@@ -98,12 +122,17 @@ def do_job(ager: Ager, job: Job) -> Outcome:
 
     Raises:
         SnapshotError: the model cannot be used: no photograph can be done.
+        OSError: not even the record can be written.
     """
     began = time.perf_counter()
     try:
         pictures, status, reason = ager.age(job.photo, job.folder), DONE, ""
-    except (SnapshotError, MemoryError):
+    except SnapshotError:
         raise
+    except MemoryError:
+        pictures, status, reason = 0, POSTPONED, NO_MEMORY
+    except (OSError, PictureNotNow) as error:
+        pictures, status, reason = 0, POSTPONED, str(error)
     except Exception as error:
         # A picture that libraries choke on is no reason to leave the others undone.
         pictures, status, reason = 0, FAILED, str(error) or type(error).__name__
@@ -167,7 +196,7 @@ def _alone(job: Job, make_ager: Callable[[], Ager]) -> Outcome:
     try:
         ((_, outcome),) = _in_pool([job], make_ager, 1)
     except BrokenProcessPool:
-        return record(job, FAILED, 0, 0.0, KILLED)
+        return record(job, POSTPONED, 0, 0.0, KILLED)
     return outcome
 
 
@@ -197,8 +226,9 @@ _ager: Ager | None = None
 
 
 def _start(make_ager: Callable[[], Ager], threads: int) -> None:
-    """Readies a process: Control-C is its parent's business, and all processes share the cores."""
+    """Readies a process: Control-C is its parent's business, it ends with its parent, and all share the cores."""
     global _ager
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[name] = str(threads)
@@ -206,6 +236,14 @@ def _start(make_ager: Callable[[], Ager], threads: int) -> None:
 
     cv2.setNumThreads(threads)
     _ager = make_ager()
+
+
+def _end_with_parent() -> None:
+    """Ends this process as soon as its parent is gone, which may have been killed without a word."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _work(job: Job) -> Outcome:

@@ -1,8 +1,8 @@
 """Re-ageing a film: faces tracked, framing and codes smoothed in time, sound kept, resumable, memory flat.
 
-Two passes. The first reads every frame and follows the faces; a path that is known whole can be smoothed without
-lag. The second ages the frames and writes them in parts, each whole or not at all; parts of an earlier run are kept. At
-the end the parts become one file, without another loss, and the sound of the source joins them.
+Two passes. The first follows the faces, once for all ages (`filmfaces`). The second ages the frames and writes them in
+parts, each whole or not at all; parts of an earlier run are kept. At the end the parts become one file, without
+another loss, and the sound of the source joins them.
 """
 
 from __future__ import annotations
@@ -11,90 +11,117 @@ import heapq
 import itertools
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agetrans.faces import Face, FaceNotFound, paste_back
-from agetrans.faces.tracking import FaceTracker, choose_tracks, smooth_in_time
+from agetrans.faces import Face, paste_back
 from agetrans.files import whole_file, write_text
 from agetrans.inference.film import Film
-from agetrans.inference.filmsource import FilmError, copy_sound, read_facts, read_frames
+from agetrans.inference.filmfaces import FacePaths, find_paths
+from agetrans.inference.filmsource import FilmError, FilmFacts, copy_sound, read_facts, read_frames
 from agetrans.inference.sequence import Track, untracked
 from agetrans.inference.transformer import AgeTransformer
 from agetrans.pictures import NOTE
 
 PART = 120
 """Frames of a part: what is lost at most when a run is cut off."""
-STEADINESS = 2.5
-"""Frames over which the points of a face are smoothed (sigma)."""
 CODE_SHARE = 0.4
 """What a new frame adds to the smoothed codes; the rest is what they were."""
 WARM_UP = 8
 """Frames before a part that the codes are smoothed from when a run is resumed."""
 LARGEST_SIDE = 3840
-PATHS, PARTS = "faces.json", "parts"
-
-
-@dataclass(frozen=True)
-class FacePaths:
-    """Where the chosen faces are in a film.
-
-    Attributes:
-        times: of the frames, in units of the time base.
-        faces: for each frame the number of each track that is seen in it, and its smoothed points `(5, 2)`.
-    """
-
-    times: list[int]
-    faces: list[dict[int, np.ndarray]]
+RECORDS, WISH = ".agetrans-films", "wish.json"
 
 
 def age_film(
     transformer: AgeTransformer,
     source: Path,
-    target: Path,
-    years: float,
+    targets: Mapping[float, Path],
     *,
     which: str = "largest",
     smooth: bool = True,
     model: str = "",
     track: Track = untracked,
-) -> int:
-    """Writes a film with its people at another age.
+) -> Iterator[tuple[Path, int]]:
+    """Writes a film with its people at other ages: one for each age.
+
+    What is unfinished, and what says of which wish a film was made, lies in the hidden folder `RECORDS` beside the
+    films. A film that an earlier run has finished is left as it is.
 
     Args:
         transformer: the model; a batch size of 1 suits it best.
         source: any film that FFmpeg reads.
-        target: an mp4 file. Parts lie beside it in a hidden folder until it is whole, and are used by the next run.
-        years: the target age.
+        targets: for each age in years an mp4 file; all in one folder.
         which: "largest", "all", or a number, see `choose_tracks`.
         smooth: without it every frame is done as if it were a photograph; to compare.
-        model: anything that tells the model from others: parts that another has made are not used.
+        model: anything that tells the model from others: what another has made is made anew.
         track: shows progress.
 
-    Returns:
-        The number of frames.
+    Yields:
+        A film that is whole, and the number of its frames.
 
     Raises:
         FilmError: the film cannot be read.
         FaceNotFound: no face in any frame, or none of that number.
     """
     facts = read_facts(source)
-    parts = target.with_name(f".{target.name}.{PARTS}")
     state = source.stat()
-    wish = [source.name, state.st_size, state.st_mtime_ns, years, which, smooth, transformer.framing, model]
-    paths = _paths(source, parts, wish, facts.count, which, smooth, track)
-    ager = _Ager(transformer, transformer.age_groups.soft_label([years]), smooth)
-    files = [parts / f"part-{number:05}.mp4" for number in range(-(-len(paths.times) // PART))]
+    stamp = [source.name, state.st_size, state.st_mtime_ns]
+    paths: FacePaths | None = None
+    for years, target in targets.items():
+        records = target.parent / RECORDS
+        faces = records / f"{source.name}.faces"
+        wish = [*stamp, years, which, smooth, transformer.framing, model]
+        count = _finished(target, wish)
+        if count is None:
+            if paths is None:
+                paths = find_paths(source, stamp, faces, which, smooth, facts.count, track)
+            ager = _Ager(transformer, transformer.age_groups.soft_label([years]), smooth)
+            _age(ager, source, target, facts, paths, wish, track)
+            count = len(paths.times)
+        yield target, count
+    shutil.rmtree(faces, ignore_errors=True)
+
+
+def _finished(target: Path, wish: list[Any]) -> int | None:
+    """The number of frames of a film that an earlier run has made of the same wish, and nobody has touched."""
+    try:
+        known = json.loads(_record(target).read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    is_it = target.exists() and known["wish"] == wish and known["file"] == _identity(target)
+    return int(known["frames"]) if is_it else None
+
+
+def _record(target: Path) -> Path:
+    return target.parent / RECORDS / f"{target.name}.json"
+
+
+def _identity(file: Path) -> list[int]:
+    state = file.stat()
+    return [state.st_size, state.st_mtime_ns]
+
+
+def _age(
+    ager: _Ager, source: Path, target: Path, facts: FilmFacts, paths: FacePaths, wish: list[Any], track: Track
+) -> None:
+    """Makes the parts of a film that are missing, puts all together, and records what it is."""
+    parts = target.parent / RECORDS / f"{target.name}.parts"
+    note = parts / WISH
+    if parts.exists() and not (note.exists() and json.loads(note.read_text(encoding="utf-8")) == wish):
+        shutil.rmtree(parts)
+    write_text(note, json.dumps(wish))
+    count = len(paths.times)
+    files = [parts / f"part-{number:05}.mp4" for number in range(-(-count // PART))]
     missing = [number for number, file in enumerate(files) if not file.exists()]
     if missing:
-        frames = _numbered(read_frames(source), track, len(paths.times))
+        frames = _numbered(read_frames(source), track, count)
         for number in missing:
-            first, last = number * PART, min((number + 1) * PART, len(paths.times))
+            first, last = number * PART, min((number + 1) * PART, count)
             with Film(files[number], facts.shape, facts.rate, LARGEST_SIDE, {"bf": "0"}) as film:
                 for index, picture in frames:
                     if index >= first:
@@ -103,9 +130,9 @@ def age_film(
                         ager.watch(picture, paths.faces[index])
                     if index + 1 == last:
                         break
-    _join(files, paths.times, facts.time_base, source, target)
+    _join(files, paths.times, facts, source, target)
+    write_text(_record(target), json.dumps({"wish": wish, "file": _identity(target), "frames": count}))
     shutil.rmtree(parts)
-    return len(paths.times)
 
 
 def _numbered(
@@ -113,51 +140,6 @@ def _numbered(
 ) -> Iterator[tuple[int, np.ndarray]]:
     for index, (_, picture) in enumerate(track(frames, "Frames", count)):
         yield index, picture
-
-
-def _paths(
-    source: Path, parts: Path, wish: list[Any], count: int, which: str, smooth: bool, track: Track
-) -> FacePaths:
-    """The faces' paths: those of an earlier run with the same wish, or found now."""
-    record = parts / PATHS
-    if record.exists():
-        known = json.loads(record.read_text(encoding="utf-8"))
-        if known["wish"] == wish:
-            faces = [{int(n): np.array(p) for n, p in frame.items()} for frame in known["faces"]]
-            return FacePaths(known["times"], faces)
-        shutil.rmtree(parts)
-    paths = _find_paths(source, count, which, smooth, track)
-    faces = [{n: p.tolist() for n, p in frame.items()} for frame in paths.faces]
-    write_text(record, json.dumps({"wish": wish, "times": paths.times, "faces": faces}))
-    return paths
-
-
-def _find_paths(source: Path, count: int, which: str, smooth: bool, track: Track) -> FacePaths:
-    tracker = FaceTracker()
-    times: list[int] = []
-    seen: dict[int, dict[int, Face]] = {}
-    for index, (time, picture) in enumerate(track(read_frames(source), "Finding faces", count)):
-        times.append(time)
-        for tracked in tracker.update(picture):
-            seen.setdefault(tracked.number, {})[index] = tracked.face
-    if not seen:
-        raise FaceNotFound(
-            f"No face was found in {source}. Try a film where a face is upright, looks roughly into the camera, and is "
-            "at least 40 pixels wide."
-        )
-    tracks = list(seen.values())
-    chosen = choose_tracks([{i: face.area for i, face in frames.items()} for frames in tracks], which)
-    if not chosen:
-        raise FaceNotFound(f"Face {which} was asked for, and fewer faces are seen at once in {source}.")
-    faces: list[dict[int, np.ndarray]] = [{} for _ in times]
-    for number in sorted(chosen):
-        frames = tracks[number]
-        points = np.stack([face.points for face in frames.values()])
-        for index, place in zip(
-            frames, smooth_in_time(points, STEADINESS) if smooth else points, strict=True
-        ):
-            faces[index][number] = np.round(place, 3)  # as it will be read from the record
-    return FacePaths(times, faces)
 
 
 class _Ager:
@@ -197,7 +179,7 @@ class _Ager:
             yield framed, codes
 
 
-def _join(files: list[Path], times: list[int], time_base: Fraction, source: Path, target: Path) -> None:
+def _join(files: list[Path], times: list[int], facts: FilmFacts, source: Path, target: Path) -> None:
     """Puts the parts and the source's sound into one file, whole or not at all."""
     import av
 
@@ -209,11 +191,12 @@ def _join(files: list[Path], times: list[int], time_base: Fraction, source: Path
             joined.metadata["comment"] = NOTE
             with av.open(str(files[0])) as first:
                 video = joined.add_stream_from_template(first.streams.video[0])
-            video.time_base = time_base
-            sound = copy_sound(source, joined)
-            next(sound)
-            pictures = _retimed(files, times, time_base, video)
-            for packet in heapq.merge(pictures, sound, key=_seconds):
+            video.time_base = facts.time_base
+            sounds = [copy_sound(source, number, joined) for number in range(facts.sounds)]
+            for sound in sounds:
+                next(sound)
+            pictures = _retimed(files, times, facts.time_base, video)
+            for packet in heapq.merge(pictures, *sounds, key=_seconds):
                 joined.mux(packet)
     except av.FFmpegError as error:
         raise FilmError(f"{target} could not be written ({error.strerror}).") from None

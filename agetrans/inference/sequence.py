@@ -88,7 +88,7 @@ class SequenceWriter:
         folder.mkdir(parents=True, exist_ok=True)
         _start_record(folder, written)
         for path in original:
-            self._write_picture(path, stream.picture)
+            self._write_picture(path, stream.picture, synthetic=False)
         captions = [f"Age {age:.0f}" for age in stream.plan.ages]
         with ExitStack() as stack:
             film = stack.enter_context(Film(folder / FILM, stream.picture.shape[:2])) if self.film else None
@@ -125,9 +125,9 @@ class SequenceWriter:
             writers.shutdown(cancel_futures=True)
         return shown
 
-    def _write_picture(self, path: Path, picture: np.ndarray) -> None:
+    def _write_picture(self, path: Path, picture: np.ndarray, synthetic: bool = True) -> None:
         with self.stopwatch.measure("writing"):
-            write_picture(path, picture)
+            write_picture(path, picture, synthetic)
 
     def _add(self, film: Film, frame: np.ndarray, caption: str) -> None:
         with self.stopwatch.measure("filming"):

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from PIL import ImageGrab
+from PIL import Image, ImageGrab
 
 from agetrans.cli import camera
 from agetrans.cli.console import in_sentences
@@ -69,6 +69,8 @@ def test_capture_writes_a_run_and_plays_it_until_somebody_leaves(
     (folder,) = tmp_path.iterdir()
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     assert names == {f"{i:03}.png" for i in range(10)} | {"capture.png", "input.png", "sheet.png", "film.mp4"}
+    labelled = {path.name for path in folder.glob("*.png") if "Comment" in Image.open(path).info}
+    assert names - labelled == {"capture.png", "input.png", "film.mp4"}
     assert "10 pictures, a contact sheet and a film" in capsys.readouterr().out
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import signal
+import subprocess
+import sys
+import threading
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from agetrans.inference.folder import Outcome, do_jobs, job_doer, outcome_of, plan_jobs, write_report
+from agetrans.pictures import PictureError, PictureNotNow
 from agetrans.pipelines import spread
 from agetrans.snapshot import SnapshotError
+from tests.conftest import REPOSITORY
 
 
 class Copier:
@@ -20,7 +26,13 @@ class Copier:
 
     def age(self, photo: Path, folder: Path) -> int:
         if photo.stem.startswith("bad"):
-            raise ValueError(f"{photo.name} is no picture.")
+            raise PictureError(f"{photo.name} is no picture.")
+        if photo.stem.startswith("full"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        if photo.stem.startswith("locked"):
+            raise PictureNotNow(f"{photo.name} may not be read: check its permissions.")
+        if photo.stem.startswith("huge"):
+            raise MemoryError
         if photo.stem.startswith("deadly"):
             os.kill(os.getpid(), signal.SIGKILL)
         if photo.stem.startswith("model"):
@@ -70,6 +82,56 @@ def test_a_second_run_does_what_is_left_and_what_has_changed(tmp_path):
     assert outcome_of(jobs[1]) is None
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_in_the_way_of_a_good_photograph_is_tried_again(tmp_path, workers):
+    names = ["bad.jpg", "full.jpg", "huge.jpg", "locked.jpg", "a.jpg"]
+    jobs = make_jobs(tmp_path, names)
+    outcomes = {outcome.photograph: outcome for outcome in do_jobs(jobs, Copier, workers)}
+    assert {name: outcomes[name].status for name in names} == {
+        "bad.jpg": "failed",
+        "full.jpg": "postponed",
+        "huge.jpg": "postponed",
+        "locked.jpg": "postponed",
+        "a.jpg": "done",
+    }
+    assert "No space left" in outcomes["full.jpg"].reason
+    assert "memory" in outcomes["huge.jpg"].reason
+    assert [outcome_of(job).is_settled for job in jobs] == [True, False, False, False, True]
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from agetrans.inference.folder import do_jobs
+from tests.inference.test_folder import Waiter, make_jobs
+
+if __name__ == "__main__":
+    list(do_jobs(make_jobs(Path(sys.argv[1]), ["a.jpg", "b.jpg"]), Waiter, 2))
+"""
+
+
+class Waiter:
+    """Says which process it is in, and works for ever."""
+
+    def age(self, photo: Path, folder: Path) -> int:
+        print(os.getpid(), flush=True)
+        threading.Event().wait()
+        return 0
+
+
+def test_processes_end_with_a_parent_that_is_killed(tmp_path):
+    command = [sys.executable, "-c", WAITING, tmp_path]
+    parent = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    workers = [int(parent.stdout.readline()) for _ in range(2)]
+    parent.kill()
+    try:
+        parent.communicate(timeout=60)  # the end of what they say: nobody is left who could say more
+    except subprocess.TimeoutExpired:
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        raise
+
+
 def test_processes_share_the_work_and_one_that_dies_costs_one_photograph(tmp_path):
     names = [f"{i}.jpg" for i in range(6)]
     names[2:2] = ["deadly.jpg", "bad.jpg"]
@@ -77,7 +139,7 @@ def test_processes_share_the_work_and_one_that_dies_costs_one_photograph(tmp_pat
     outcomes = list(do_jobs(jobs, Copier, 2))
     assert len(outcomes) == len(jobs)
     assert statuses(outcomes) == {
-        name: "failed" if name in ("deadly.jpg", "bad.jpg") else "done" for name in names
+        name: {"deadly.jpg": "postponed", "bad.jpg": "failed"}.get(name, "done") for name in names
     }
     (deadly,) = (outcome for outcome in outcomes if outcome.photograph == "deadly.jpg")
     assert "ended from outside" in deadly.reason

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from agetrans.faces import FaceNotFound
-from agetrans.inference import refilm
+from agetrans.faces.tracking import FaceTracker
+from agetrans.inference import filmfaces, refilm
 from agetrans.inference.filmsource import FilmError, read_facts, read_frames
-from agetrans.inference.refilm import age_film
+from agetrans.inference.refilm import RECORDS
 from agetrans.pictures import NOTE
 from tests.web.fakes import PaintingTransformer
 
@@ -67,14 +68,23 @@ def facts(path: Path):
         return film.metadata.get("comment"), sound and sound.codec_context.name, packets
 
 
-class Stopping(PaintingTransformer):
-    """Is interrupted at its thirteenth frame, once."""
+def age_film(transformer, clip: Path, target: Path, years: float = YEARS, **more) -> int:
+    """One film of one age; returns its number of frames."""
+    ((made, frames),) = refilm.age_film(transformer, clip, {years: target}, **more)
+    assert made == target
+    return frames
 
-    aged = 0
+
+class Stopping(PaintingTransformer):
+    """Is interrupted at one frame, once."""
+
+    def __init__(self, at: int = 13) -> None:
+        super().__init__()
+        self.at, self.aged = at, 0
 
     def compose(self, crop, change):
         self.aged += 1
-        if self.aged == 13:
+        if self.aged == self.at:
             raise KeyboardInterrupt
         return super().compose(crop, change)
 
@@ -82,6 +92,7 @@ class Stopping(PaintingTransformer):
 @pytest.fixture(autouse=True)
 def short_parts(monkeypatch):
     monkeypatch.setattr(refilm, "PART", 8)
+    monkeypatch.setattr(filmfaces, "PART", 8)
 
 
 def test_every_frame_is_aged_at_its_time_and_the_sound_is_kept(portrait, tmp_path):
@@ -98,7 +109,8 @@ def test_every_frame_is_aged_at_its_time_and_the_sound_is_kept(portrait, tmp_pat
         assert np.abs(new[200:, :40].astype(int) - old[200:, :40]).mean() < 6
     note, codec, sound = facts(tmp_path / "old.mp4")
     assert (note, codec, sound) == (NOTE, "aac", facts(clip)[2])
-    assert {path.name for path in tmp_path.iterdir()} == {"old.mp4", "clip.mp4"}
+    assert {path.name for path in tmp_path.iterdir()} == {"old.mp4", "clip.mp4", RECORDS}
+    assert {path.name for path in (tmp_path / RECORDS).iterdir()} == {"old.mp4.json"}
 
 
 def test_a_film_held_upright_stays_upright(portrait, tmp_path):
@@ -130,10 +142,75 @@ def test_a_run_that_is_cut_off_goes_on(portrait, tmp_path, monkeypatch):
         age_film(stopping, clip, tmp_path / "cut.mp4", YEARS)
     assert not (tmp_path / "cut.mp4").exists()
     searches = []
-    monkeypatch.setattr(refilm, "FaceTracker", lambda: searches.append(1))
+    monkeypatch.setattr(filmfaces, "FaceTracker", lambda **given: searches.append(1))
     age_film(stopping, clip, tmp_path / "cut.mp4", YEARS)
     assert (stopping.aged, searches) == (13 + FRAMES - 8, [])
     assert (tmp_path / "cut.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_a_search_for_faces_that_is_cut_off_goes_on(portrait, tmp_path, monkeypatch):
+    clip = write_clip(tmp_path / "clip.mp4", moving(portrait))
+    age_film(PaintingTransformer(), clip, tmp_path / "whole.mp4", YEARS)
+    updates = []
+
+    class Tracker(FaceTracker):
+        def update(self, picture):
+            updates.append(1)
+            if len(updates) == 13:
+                raise KeyboardInterrupt
+            return super().update(picture)
+
+    monkeypatch.setattr(filmfaces, "FaceTracker", Tracker)
+    with pytest.raises(KeyboardInterrupt):
+        age_film(PaintingTransformer(), clip, tmp_path / "cut.mp4", YEARS)
+    age_film(PaintingTransformer(), clip, tmp_path / "cut.mp4", YEARS)
+    assert len(updates) == 13 + FRAMES - 8
+    assert (tmp_path / "cut.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+def test_of_several_ages_those_that_are_finished_are_kept(portrait, tmp_path, monkeypatch):
+    clip = write_clip(tmp_path / "clip.mp4", moving(portrait))
+    targets = {years: tmp_path / f"{years}.mp4" for years in (20, 60)}
+    stopping = Stopping(FRAMES + 13)
+    with pytest.raises(KeyboardInterrupt):
+        list(refilm.age_film(stopping, clip, targets))
+    before = targets[20].stat()
+    made = [(targets[20], FRAMES), (targets[60], FRAMES)]
+    assert list(refilm.age_film(stopping, clip, targets)) == made
+    assert stopping.aged == FRAMES + 13 + FRAMES - 8
+    assert targets[20].stat() == before
+    assert list(refilm.age_film(stopping, clip, targets)) == made
+    assert stopping.aged == FRAMES + 13 + FRAMES - 8
+    assert {path.name for path in (tmp_path / RECORDS).iterdir()} == {"20.mp4.json", "60.mp4.json"}
+    targets[60].write_bytes(b"somebody's own")
+    list(refilm.age_film(stopping, clip, targets))
+    assert stopping.aged == FRAMES + 13 + FRAMES - 8 + FRAMES
+    list(refilm.age_film(stopping, clip, {20: targets[20]}, model="another"))
+    assert stopping.aged == FRAMES + 13 + FRAMES - 8 + FRAMES + FRAMES
+
+
+def test_every_track_of_sound_is_kept(portrait, tmp_path):
+    single, double = write_clip(tmp_path / "clip.mp4", [portrait] * 9), tmp_path / "double.mp4"
+    with av.open(str(single)) as film, av.open(str(double), "w") as out:
+        video = out.add_stream_from_template(film.streams.video[0])
+        tracks = [out.add_stream_from_template(film.streams.audio[0]) for _ in range(2)]
+        for track, language in zip(tracks, ("deu", "fra"), strict=True):
+            track.metadata["language"] = language
+        for packet in film.demux():
+            if packet.dts is None:
+                continue
+            for stream in [video] if packet.stream.type == "video" else tracks:
+                copy = av.Packet(bytes(packet))
+                copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+                copy.is_keyframe, copy.stream = packet.is_keyframe, stream
+                out.mux(copy)
+    age_film(PaintingTransformer(), double, tmp_path / "old.mp4", YEARS)
+    with av.open(str(tmp_path / "old.mp4")) as film:
+        assert [track.language for track in film.streams.audio] == ["deu", "fra"]
+        heard = [[p.size for p in film.demux(track) if p.size] for track in film.streams.audio[:1]]
+    with av.open(str(tmp_path / "old.mp4")) as film:
+        heard.append([p.size for p in film.demux(film.streams.audio[1]) if p.size])
+    assert heard == [[size for _, size in facts(single)[2]]] * 2
 
 
 def test_parts_that_another_model_has_made_are_not_used(portrait, tmp_path):

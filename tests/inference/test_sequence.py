@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from agetrans.groups import AgeGroups
 from agetrans.inference.film import Film
@@ -51,6 +52,8 @@ def test_writes_frames_input_sheet_and_film(plan, tmp_path):
     for index in range(10):
         assert (cv2.imread(str(tmp_path / "run" / f"{index:03}.png")) == 40 + 5 * index).all()
     assert (cv2.imread(str(tmp_path / "run" / "input.png")) == 30).all()
+    labelled = {path.name for path in paths if path.suffix == ".png" and "Comment" in Image.open(path).info}
+    assert labelled == names - {"input.png", "film.mp4"}
 
 
 def test_film_goes_forward_and_back_as_browsers_play_it(plan, tmp_path):
