@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = find_snapshot(arguments.snapshot or "agetrans_10group", say)
     age_groups = read_config(folder).age_groups
 
-    from agetrans.web.server import LOCAL_NAMES, is_loopback, make_app
+    from agetrans.web.server import is_loopback, local_names, make_app
     from agetrans.web.studio import Studio
     from agetrans.web.tab import Limits
 
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         return AgeTransformer.from_snapshot(folder)
 
     limits = Limits(arguments.max_megabytes, arguments.max_pages, arguments.max_renders, token)
-    app = make_app(Studio(age_groups, load), limits, LOCAL_NAMES if local else None)
+    app = make_app(Studio(age_groups, load), limits, local_names(arguments.host) if local else None)
     address = address_of(bound, arguments.host, token)
     print(f"AgeTrans is at {address} (Control-C ends it).", flush=True)
     if not local:

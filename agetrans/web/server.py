@@ -45,6 +45,11 @@ def make_app(studio: Studio, limits: Limits, hosts: Sequence[str] | None = LOCAL
     return _Guarded(app, hosts)
 
 
+def local_names(host: str) -> tuple[str, ...]:
+    """Under which names a server is called that is bound to this address of its own computer."""
+    return *LOCAL_NAMES, f"[{host}]" if ":" in host else host
+
+
 def is_loopback(host: str) -> bool:
     """Whether a server bound to this address can be reached from its own computer alone."""
     if host == "localhost":

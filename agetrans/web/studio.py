@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,7 @@ FRAME_QUALITY = 88
 
 Progress = Callable[[int, int], None]
 Region = tuple[int, int, int, int]
+Frames = Generator[tuple[int, bytes], None, None]
 
 
 class Studio:
@@ -123,9 +124,7 @@ class Sitting:
         back = width / self.screen.shape[1], height / self.screen.shape[0]
         self.faces = [face.scaled(*back) for face in self.screen_faces]
 
-    def frames(
-        self, chosen: Sequence[int], crop: bool, first: int
-    ) -> tuple[np.ndarray, Region, Iterator[tuple[int, bytes]]]:
+    def frames(self, chosen: Sequence[int], crop: bool, first: int) -> tuple[np.ndarray, Region, Frames]:
         """What the slider scrubs through.
 
         Args:
@@ -147,9 +146,7 @@ class Sitting:
             region = _region(stream)
         return stream.picture, region, self._encoded(stream, region, order)
 
-    def _encoded(
-        self, stream: AgeStream, region: Region, order: Sequence[int]
-    ) -> Iterator[tuple[int, bytes]]:
+    def _encoded(self, stream: AgeStream, region: Region, order: Sequence[int]) -> Frames:
         left, top, width, height = region
         for place, frame in zip(order, stream, strict=True):
             part = np.ascontiguousarray(frame[top : top + height, left : left + width])

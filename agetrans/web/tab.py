@@ -11,9 +11,10 @@ import hmac
 import json
 import logging
 import threading
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -26,6 +27,8 @@ HELLO_SECONDS = 10
 REFUSED = 4401
 BUSY = 4429
 LONGEST_WISH = 10_000
+
+Result = TypeVar("Result")
 
 NO_FACE = (
     "No face was found in this picture. Try one where a face is upright, looks roughly into the camera, is not "
@@ -40,7 +43,7 @@ class Limits:
     Attributes:
         megabytes: of an uploaded file.
         tabs: pages at once.
-        renders: runs of the model at once; others wait.
+        renders: what is worked on at once, pictures that are read among it; others wait.
     """
 
     megabytes: int = 30
@@ -67,26 +70,34 @@ class Tab:
         self._socket, self._studio, self._limits = socket, studio, limits
         self._sending = asyncio.Lock()
         self._sitting: Sitting | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._render: asyncio.Task[None] | None = None
         self._download: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
         """Talks until the page is gone."""
         await self._socket.accept()
+        if not await self._is_welcome():
+            return
         if self._limits.open_tabs >= self._limits.tabs:
             await self._socket.close(BUSY, "Too many pages are open: close one, or come back later.")
             return
         self._limits.open_tabs += 1
         try:
-            if await self._is_welcome():
-                await self._talk()
+            await self._talk()
         except WebSocketDisconnect:
             pass
         finally:
-            self._limits.open_tabs -= 1
-            await self._end(self._render)
-            await self._end(self._download)
-            self._sitting = None
+            try:
+                await self._forget()
+            finally:
+                self._limits.open_tabs -= 1
+
+    async def _forget(self) -> None:
+        """Ends all work, and forgets the picture."""
+        for task in (self._opening, self._render, self._download):
+            await _end(task)
+        self._sitting = None
 
     async def _is_welcome(self) -> bool:
         try:
@@ -121,28 +132,23 @@ class Tab:
                 return
             data = message.get("bytes")
             if data is not None:
-                await self._take_picture(data)
+                await self._forget()
+                self._opening = self._begin(self._take_picture(data))
                 continue
             await self._grant(_wish(message))
 
     async def _take_picture(self, data: bytes) -> None:
-        await self._end(self._render)
-        await self._end(self._download)
-        self._sitting = None
         if len(data) > self._limits.megabytes * 1_000_000:
             await self._problem(
-                f"This file has more than {self._limits.megabytes} megabytes: make it smaller first."
+                f"This file has more than {self._limits.megabytes} MB: make it smaller first."
             )
             return
-        try:
-            sitting = await asyncio.to_thread(Sitting, self._studio, data)
-        except PictureError as error:
-            await self._problem(str(error))
-            return
+        async with self._slot():
+            sitting = await _in_thread(Sitting, self._studio, data)
+            original = await _in_thread(encode_picture, sitting.screen, ".jpg", FRAME_QUALITY, False)
         self._sitting = sitting
         height, width = sitting.screen.shape[:2]
         boxes = [list(face.box) for face in sitting.screen_faces]
-        original = await asyncio.to_thread(encode_picture, sitting.screen, ".jpg", FRAME_QUALITY)
         await self._send({"is": "picture", "width": width, "height": height, "faces": boxes}, original)
         if not boxes:
             await self._problem(NO_FACE)
@@ -167,23 +173,30 @@ class Tab:
             await self._problem("The page asked for an age that the model does not have: reload it.")
             return
         if what == "render":
-            await self._end(self._render)
-            self._render = asyncio.create_task(
-                self._guard(self._send_frames(sitting, chosen, crop, place, wish.get("run")))
-            )
+            await _end(self._render)
+            self._render = self._begin(self._send_frames(sitting, chosen, crop, place, wish.get("run")))
         elif self._download is not None and not self._download.done():
             await self._problem("One download is being made already: wait until it is there.")
         else:
-            self._download = asyncio.create_task(
-                self._guard(self._send_file(sitting, what, chosen, crop, place))
-            )
+            self._download = self._begin(self._send_file(sitting, what, chosen, crop, place))
 
-    async def _guard(self, work: Any) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.create_task(self._guard(work))
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Waits until this page may work, and says so where it has to."""
+        slots = self._limits.slots
+        if slots.locked():
+            await self._send({"is": "waiting"})
+        async with slots:
+            yield
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         """Turns what can go wrong into a sentence on the page; a closed page is no error."""
         try:
-            async with self._limits.slots:
-                await work
-        except SnapshotError as error:
+            await work
+        except (PictureError, SnapshotError) as error:
             await self._problem(str(error))
         except MemoryError:
             await self._problem("This computer has not enough memory for that: try a smaller picture.")
@@ -200,28 +213,21 @@ class Tab:
         if not self._studio.ready:
             await self._send({"is": "loading"})
             await asyncio.to_thread(self._studio.transformer)
-        view, region, frames = await asyncio.to_thread(sitting.frames, chosen, crop, first)
-        original = await asyncio.to_thread(encode_picture, view, ".jpg", FRAME_QUALITY)
-        height, width = view.shape[:2]
-        await self._send(
-            {"is": "view", "run": run, "width": width, "height": height, "region": region}, original
-        )
-        done, count = 0, len(self._studio.plan)
-        step: asyncio.Future[Any] | None = None
-        try:
-            while True:
-                step = asyncio.ensure_future(asyncio.to_thread(next, frames, None))
-                found = await asyncio.shield(step)
-                if found is None:
-                    return
-                done += 1
-                place, data = found
-                await self._send({"is": "frame", "run": run, "place": place, "done": done, "of": count}, data)
-        finally:
-            if step is not None and not step.done():
-                with suppress(Exception):
-                    await step  # a generator cannot be closed while it runs
-            await asyncio.to_thread(frames.close)  # type: ignore[attr-defined]
+        async with self._slot():
+            view, region, frames = await _in_thread(sitting.frames, chosen, crop, first)
+            try:
+                original = await _in_thread(encode_picture, view, ".jpg", FRAME_QUALITY, False)
+                height, width = view.shape[:2]
+                size = {"width": width, "height": height, "region": region}
+                await self._send({"is": "view", "run": run, **size}, original)
+                done, count = 0, len(self._studio.plan)
+                while (found := await _in_thread(next, frames, None)) is not None:
+                    done += 1
+                    place, data = found
+                    progress = {"place": place, "done": done, "of": count}
+                    await self._send({"is": "frame", "run": run, **progress}, data)
+            finally:
+                await _in_thread(frames.close)
 
     async def _send_file(
         self, sitting: Sitting, what: str, chosen: list[int], crop: bool, place: int
@@ -234,17 +240,19 @@ class Tab:
             message = {"is": "progress", "what": what, "done": done, "of": count}
             asyncio.run_coroutine_threadsafe(self._send(message), loop).result()
 
-        try:
+        def make() -> bytes:
             if what == "picture":
-                name = f"agetrans_{self._studio.plan.ages[place]:.0f}_years.png"
-                data = await asyncio.to_thread(sitting.picture_file, chosen, crop, place)
-            else:
-                name = "agetrans_sheet.png" if what == "sheet" else "agetrans_film.mp4"
-                make = sitting.sheet_file if what == "sheet" else sitting.film_file
-                data = await asyncio.to_thread(make, chosen, crop, progress)
-            await self._send({"is": "file", "what": what, "name": name}, data)
-        finally:
-            abandoned.set()
+                return sitting.picture_file(chosen, crop, place)
+            return (sitting.sheet_file if what == "sheet" else sitting.film_file)(chosen, crop, progress)
+
+        names = {
+            "picture": f"agetrans_{self._studio.plan.ages[place]:.0f}_years.png",
+            "sheet": "agetrans_sheet.png",
+            "film": "agetrans_film.mp4",
+        }
+        async with self._slot():
+            data = await _in_thread(make, abandoned=abandoned)
+        await self._send({"is": "file", "what": what, "name": names[what]}, data)
 
     def _is_open(self) -> bool:
         states = self._socket.client_state, self._socket.application_state
@@ -260,11 +268,37 @@ class Tab:
             if data is not None:
                 await self._socket.send_bytes(data)
 
-    async def _end(self, task: asyncio.Task[None] | None) -> None:
-        if task is not None and not task.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    if task is not None and not task.done():
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _in_thread(
+    function: Callable[..., Result], *given: Any, abandoned: threading.Event | None = None
+) -> Result:
+    """What a function returns in a thread; if cancelled, still waits for the thread's end, till which a slot is held.
+
+    Args:
+        function: what to call.
+        *given: its arguments.
+        abandoned: is set when nobody waits for the result any more.
+    """
+    work = asyncio.ensure_future(asyncio.to_thread(function, *given))
+    cancelled = False
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            cancelled = True
+            if abandoned is not None:
+                abandoned.set()
+    if cancelled:
+        work.exception()  # is looked at, so that nobody logs it
+        raise asyncio.CancelledError
+    return work.result()
 
 
 def _wish(message: Any) -> dict[str, Any]:

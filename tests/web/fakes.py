@@ -50,6 +50,23 @@ class PaintingTransformer:
         yield from (self.compose(crop, change[0]) for change in self.decode(self.encode(crop), labels))
 
 
+class HoldingTransformer(PaintingTransformer):
+    """Once told to `hold`, stops before the next age until it is let `go`; `held` says that it has stopped."""
+
+    hold = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held, self.go = threading.Event(), threading.Event()
+
+    def decode(self, codes, labels, seed=None):
+        for change in super().decode(codes, labels, seed):
+            if self.hold:
+                self.held.set()
+                self.go.wait()
+            yield change
+
+
 def make_studio(load=PaintingTransformer) -> Studio:
     return Studio(TEN, load)
 

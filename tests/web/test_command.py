@@ -28,7 +28,7 @@ console()
 """
 
 
-@pytest.mark.parametrize(("host", "token"), [("127.0.0.1", False), ("0.0.0.0", True)])
+@pytest.mark.parametrize(("host", "token"), [("127.0.0.2", False), ("0.0.0.0", True)])
 def test_serves_until_it_is_ended(host, token):
     command = [sys.executable, "-c", PROGRAM, "web", "--port", "0", "--host", host]
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -38,7 +38,7 @@ def test_serves_until_it_is_ended(host, token):
         address = process.stdout.readline().split()[3]
         assert ("#token=" in address) == token
         port = int(address.split("#")[0].rstrip("/").rsplit(":", 1)[1])
-        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection = http.client.HTTPConnection("127.0.0.1" if token else host, port)
         connection.request("GET", "/")
         assert b"AgeTrans" in connection.getresponse().read()
         connection.close()

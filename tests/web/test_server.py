@@ -17,10 +17,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from agetrans.faces import find_faces
 from agetrans.pictures import NOTE, encode_picture
-from agetrans.web.server import LOCAL_NAMES, PAGE, is_loopback, make_app
+from agetrans.web.server import LOCAL_NAMES, PAGE, is_loopback, local_names, make_app
 from agetrans.web.studio import CROP_SIDE, Sitting
 from agetrans.web.tab import BUSY, REFUSED, Limits
-from tests.web.fakes import TEN, PaintingTransformer, make_studio
+from tests.web.fakes import TEN, HoldingTransformer, PaintingTransformer, make_studio
 
 BASE = "http://127.0.0.1:8642"
 TALK = "ws://127.0.0.1:8642/talk"
@@ -84,6 +84,20 @@ class Page:
 def page(studio):
     with TestClient(make_app(studio, Limits()), BASE).websocket_connect(TALK) as socket:
         yield Page(socket)
+
+
+@pytest.fixture
+def two_pages(request):
+    """A model that holds when it is told to, and two pages on one server that does as much at once as is asked for."""
+    studio = make_studio(HoldingTransformer)
+    holding = studio.transformer()
+    with (
+        TestClient(make_app(studio, Limits(renders=request.param)), BASE) as client,
+        client.websocket_connect(TALK) as one,
+        client.websocket_connect(TALK) as two,
+    ):
+        yield holding, Page(one), Page(two)
+        holding.go.set()
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -202,6 +216,13 @@ def test_downloads_are_whole_and_say_that_they_are_synthetic(page, portrait):
         assert sum(1 for _ in film.decode(video=0)) == 182
 
 
+def one_bit_png(width: int, height: int) -> bytes:
+    """A large picture in a small file."""
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
@@ -209,7 +230,8 @@ def test_downloads_are_whole_and_say_that_they_are_synthetic(page, portrait):
         (encode_picture(np.zeros((8, 8, 3), np.uint8), ".png"), "at least 32 on each side"),
         (encode_picture(np.zeros((99, 99, 3), np.uint8), ".png")[:90], "damaged or cut off"),
         (encode_picture(np.zeros((99, 99, 3), np.uint8), ".jpg"), "No face was found"),
-        (b"x" * 1_000_001, "more than 1 megabytes"),
+        (b"x" * 1_000_001, "more than 1 MB"),
+        (one_bit_png(7072, 7071), "more than 50 megapixels"),
     ],
 )
 def test_bad_pictures_get_a_sentence_and_the_next_is_taken(studio, portrait, data, says):
@@ -289,7 +311,7 @@ def test_more_pages_than_allowed_are_sent_away(studio):
     with client.websocket_connect(TALK) as one:
         Page(one).hear("ready")
         with client.websocket_connect(TALK) as two, pytest.raises(WebSocketDisconnect) as end:
-            two.receive_json()
+            Page(two).hear("ready")
         assert end.value.code == BUSY
     with client.websocket_connect(TALK) as three:
         assert Page(three).hear("ready")
@@ -302,6 +324,12 @@ def test_without_the_token_nothing_is_said(studio, token):
         Page(socket, token).hear("ready")
     assert end.value.code == REFUSED
     with client.websocket_connect(TALK) as socket:
+        assert Page(socket, "geheim").hear("ready")
+
+
+def test_who_has_not_said_the_token_takes_nobody_s_place(studio):
+    client = TestClient(make_app(studio, Limits(tabs=1, token="geheim"), None), BASE)
+    with client.websocket_connect(TALK), client.websocket_connect(TALK) as socket:
         assert Page(socket, "geheim").hear("ready")
 
 
@@ -358,6 +386,69 @@ def test_what_nobody_foresaw_is_said_and_logged(portrait, caplog):
         page.ask("render")
         assert "The terminal" in page.hear("problem")["says"]
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "says"), [(ZeroDivisionError, "The terminal"), (MemoryError, "enough memory")]
+)
+def test_a_picture_that_breaks_the_reader_does_not_end_the_page(page, portrait, monkeypatch, error, says):
+    def break_down(*given):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("agetrans.web.tab.Sitting", break_down)
+        page.socket.send_bytes(encode_picture(portrait, ".png"))
+        assert says in page.hear("problem")["says"]
+    assert page.send(portrait)["faces"]
+
+
+@pytest.mark.parametrize("two_pages", [1], indirect=True)
+@pytest.mark.parametrize("what", ["render", "picture", "sheet", "film"])
+def test_pictures_and_wishes_wait_for_a_page_that_is_worked_for(two_pages, portrait, monkeypatch, what):
+    opened = []
+
+    class Counted(Sitting):
+        def __init__(self, *given) -> None:
+            opened.append(1)
+            super().__init__(*given)
+
+    monkeypatch.setattr("agetrans.web.tab.Sitting", Counted)
+    holding, one, two = two_pages
+    one.send(portrait)
+    two.hear("ready")
+    holding.hold = True
+    one.ask(what)
+    assert holding.held.wait(60)
+    one.socket.send_bytes(
+        encode_picture(portrait, ".png")
+    )  # work that nobody wants any more goes on in its thread
+    two.socket.send_bytes(encode_picture(portrait, ".png"))
+    assert two.socket.receive_json() == {"is": "waiting"}
+    assert len(opened) == 1
+    holding.hold = False
+    holding.go.set()
+    assert [page.hear("picture")["faces"] for page in (one, two)]
+    assert len(opened) == 3
+
+
+@pytest.mark.parametrize("two_pages", [2], indirect=True)
+def test_nobody_waits_while_there_is_room(two_pages, portrait):
+    holding, one, two = two_pages
+    one.send(portrait)
+    two.hear("ready")
+    holding.hold = True
+    one.ask("render")
+    assert holding.held.wait(60)
+    two.socket.send_bytes(encode_picture(portrait, ".png"))
+    assert two.socket.receive_json()["is"] == "picture"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1", "localhost"])
+def test_a_page_answers_to_the_address_that_it_was_given(studio, host):
+    name = f"[{host}]" if ":" in host else host
+    client = TestClient(make_app(studio, Limits(), local_names(host)), f"http://{name}:8642")
+    assert client.get("/").status_code == 200
+    assert client.get("/", headers={"host": "example.org"}).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ export class Connection {
   async sendPicture(file) {
     const { megabytes } = await this.open();
     if (file.size > megabytes * 1e6) {
-      throw new Error(`This file has more than ${megabytes} megabytes: make it smaller first.`);
+      throw new Error(`This file has more than ${megabytes} MB: make it smaller first.`);
     }
     this.socket.send(file);
   }

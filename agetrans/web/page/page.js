@@ -30,7 +30,7 @@ function settle(what, done = 0, of = 1) {
 }
 
 function hear(message, data) {
-  const hearers = { ready, picture, loading, view, frame, progress, file, problem: ({ says }) => wrong(says) };
+  const hearers = { ready, picture, loading, waiting, view, frame, progress, file, problem: ({ says }) => wrong(says) };
   hearers[message.is]?.(message, data);
 }
 
@@ -110,6 +110,10 @@ function render() {
 
 function loading() {
   tell("The model is being loaded ...");
+}
+
+function waiting() {
+  tell("Waiting: the server works on other pictures ...");
 }
 
 function view({ run, width, height, region }, data) {
@@ -245,7 +249,7 @@ addEventListener("drop", (event) => {
   take(event.dataTransfer.files[0]);
 });
 
-if (!["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)) {
+if (!/^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname)) {
   $("where").textContent = `Pictures go to ${location.host}, which forgets them when this page closes.`;
 }
 connection.open().catch(() => {});
