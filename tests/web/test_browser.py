@@ -11,7 +11,8 @@ import pytest
 
 from agetrans.pictures import encode_picture
 from tests.conftest import REPOSITORY
-from tests.web.fakes import make_studio, serving
+from tests.web.fakes import HoldingTransformer, make_studio, serving
+from tests.web.test_server import one_bit_png
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: no browser is tested"
@@ -119,6 +120,107 @@ def test_what_is_wrong_is_said_in_a_sentence(page, server):
     page.get_by_role("alert").get_by_text("No face was found").wait_for()
     page.set_input_files("#file", {"name": "p.png", "mimeType": "image/png", "buffer": b"words"})
     page.get_by_role("alert").get_by_text("This file is not a picture").wait_for()
+    large = one_bit_png(7072, 7071)
+    page.set_input_files("#file", {"name": "p.png", "mimeType": "image/png", "buffer": large})
+    page.get_by_role("alert").get_by_text("more than 50 megapixels").wait_for()
+
+
+HELD = """bytes => {
+  const held = new DataTransfer();
+  held.items.add(new File([new Uint8Array(bytes)], "p.jpg", { type: "image/jpeg" }));
+  return held;
+}"""
+
+
+def test_a_picture_is_dropped(page, server, portrait):
+    page.goto(server.address)
+    held = page.evaluate_handle(HELD, list(encode_picture(portrait, ".jpg")))
+    page.dispatch_event("h1", "dragover", {"dataTransfer": held})
+    assert page.get_by_text("Drop the picture").is_visible()
+    page.dispatch_event("h1", "dragleave", {"dataTransfer": held})
+    assert page.locator("#veil").is_hidden()
+    page.dispatch_event("h1", "dragover", {"dataTransfer": held})
+    page.dispatch_event("h1", "drop", {"dataTransfer": held})
+    assert page.locator("#veil").is_hidden()
+    expect(page.locator("#outlines button")).to_have_count(1)
+
+
+def test_a_picture_is_pasted_and_words_are_not(page, server, portrait):
+    page.goto(server.address)
+    paste = "held => dispatchEvent(new ClipboardEvent('paste', { clipboardData: held }))"
+    page.evaluate(paste, page.evaluate_handle("new DataTransfer()"))
+    assert page.locator("#status").inner_text() == ""
+    page.evaluate(paste, page.evaluate_handle(HELD, list(encode_picture(portrait, ".jpg"))))
+    expect(page.locator("#outlines button")).to_have_count(1)
+
+
+def test_the_divider_under_the_keys(page, server, portrait):
+    page.goto(server.address)
+    choose(page, portrait)
+    wait_for_all_ages(page)
+    seen = "[...document.querySelector('#picture').getContext('2d').getImageData(0, 60, 256, 1).data]"
+    divider, line = page.get_by_label("Before and after"), page.locator("#line")
+    rows = {}
+    for keys, says in ((["End"], "all before"), (["Home"], "all after"), (5 * ["PageUp"], "50 % before")):
+        for key in keys:
+            divider.press(key)
+        expect(page.locator("#share")).to_have_text(says)
+        assert divider.get_attribute("aria-valuetext") == says
+        assert line.is_visible() == (says == "50 % before")
+        rows[says] = page.evaluate(seen)
+    before, after, divided = rows.values()
+    assert before != after
+    assert divided == before[: 4 * 128] + after[4 * 128 :]
+    box, place = page.locator("#picture").bounding_box(), line.bounding_box()
+    assert place["x"] + place["width"] / 2 == pytest.approx(box["x"] + box["width"] / 2, abs=1.5)
+
+
+def test_play_goes_to_the_end_and_back_until_it_is_paused(page, server, portrait):
+    page.add_init_script(
+        "window.setInterval = (tick, every) => { Object.assign(window, { tick, every }); return 1; };\n"
+        "window.clearInterval = () => { window.tick = null; };"
+    )
+    page.goto(server.address)
+    choose(page, portrait)
+    wait_for_all_ages(page)
+    slider, play = page.get_by_label("Age", exact=True), page.locator("#play")
+    slider.press("End")
+    slider.press("ArrowLeft")
+    play.press("Enter")
+    expect(play).to_have_text("Pause")
+    assert play.get_attribute("aria-pressed") == "true"
+    assert page.evaluate("window.every") == 80
+    places = []
+    for _ in range(4):
+        page.evaluate("window.tick()")
+        places.append(slider.input_value())
+    assert places == ["90", "90", "89", "88"]
+    page.locator("#picture[data-place='88']").wait_for()
+    play.press("Enter")
+    expect(play).to_have_text("Play")
+    assert page.evaluate("window.tick") is None
+    play.press("Enter")
+    slider.press("Home")  # who moves the slider wants to look
+    expect(play).to_have_text("Play")
+    assert page.evaluate("window.tick") is None
+
+
+def test_more_work_than_the_server_bears_waits_and_says_so(page, portrait):
+    studio = make_studio(HoldingTransformer)
+    holding, other = studio.transformer(), page.context.new_page()
+    with serving(studio, renders=1) as server:
+        page.goto(server.address)
+        other.goto(server.address)
+        holding.hold = True
+        choose(page, portrait)
+        assert holding.held.wait(60)
+        choose(other, portrait)
+        other.get_by_text("Waiting: the server works on other pictures").wait_for()
+        assert other.locator("#work").is_hidden()
+        holding.hold = False
+        holding.go.set()
+        for tab in (page, other):
+            wait_for_all_ages(tab)
 
 
 def test_a_picture_of_the_camera(page, server):
