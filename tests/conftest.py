@@ -45,6 +45,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return not (inside or any(path in name.parents for name in chosen)) or None
 
 
+@pytest.fixture(params=["stand-in", "Apache Beam"])
+def beam(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apache Beam, or what stands in for it."""
+    from tests.beam import install
+
+    if request.param == "stand-in":
+        install(monkeypatch)
+    else:
+        pytest.importorskip(
+            "apache_beam", reason="Apache Beam is not installed: its own runner is not tested"
+        )
+
+
 @pytest.fixture(scope="session")
 def portrait() -> np.ndarray:
     """Half the portrait of test/img/1.jpg: `(256, 256, 3)` uint8 RGB, one face of 70 pixels."""

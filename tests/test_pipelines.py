@@ -1,15 +1,15 @@
-"""Beam: what its errors become. Pipelines that run are tested with what they do: tests/data, tests/inference."""
+"""Beam: every item is worked on, and what errors become. What is done: tests/data, tests/inference."""
 
 from __future__ import annotations
 
 import importlib.util
-import sys
-from types import ModuleType
+import uuid
 
 import pytest
 
 from agetrans.pipelines import PipelineError, spread
 from agetrans.snapshot import SnapshotError
+from tests.beam import install
 
 has_beam = importlib.util.find_spec("apache_beam") is not None
 needs_beam = pytest.mark.skipif(
@@ -51,21 +51,25 @@ def test_what_a_runner_raises_becomes_one_sentence(raised, says, monkeypatch):
         assert options == ["--runner=X", "--workers=x"]
         raise raised
 
-    beam, options = ModuleType("apache_beam"), ModuleType("apache_beam.options.pipeline_options")
-    beam.DoFn, beam.Pipeline, options.PipelineOptions = object, pipeline, list
-    for name, module in (
-        ("apache_beam", beam),
-        ("apache_beam.options", ModuleType("apache_beam.options")),
-        ("apache_beam.options.pipeline_options", options),
-    ):
-        monkeypatch.setitem(sys.modules, name, module)
+    install(monkeypatch, pipeline)
     with pytest.raises(PipelineError) as caught:
         spread([1], lambda: print, "X", ["--workers=x"])
     assert str(caught.value) == says
 
 
-@needs_beam
-def test_a_worker_that_cannot_go_on_ends_the_pipeline_in_a_sentence():
+def test_every_item_is_worked_on_once_by_workers_that_are_readied_once(tmp_path, beam):
+    (tmp_path / "ready").mkdir()
+
+    def make_worker():
+        (tmp_path / "ready" / uuid.uuid4().hex).touch()
+        return lambda item: (tmp_path / f"{item}.item").touch(exist_ok=False)
+
+    spread(range(10), make_worker, "DirectRunner")
+    assert {path.stem for path in tmp_path.glob("*.item")} == {str(item) for item in range(10)}
+    assert len(list((tmp_path / "ready").iterdir())) < 10
+
+
+def test_a_worker_that_cannot_go_on_ends_the_pipeline_in_a_sentence(beam):
     def make_worker():
         raise SnapshotError("The weights are damaged.")
 

@@ -155,8 +155,7 @@ def test_a_model_that_cannot_be_used_ends_the_run(tmp_path, workers):
     assert not (tmp_path / "out").exists()
 
 
-def test_beam_does_the_same(tmp_path):
-    pytest.importorskip("apache_beam", reason="Apache Beam is not installed: its pipeline is not run")
+def test_beam_does_the_same(tmp_path, beam):
     jobs = make_jobs(tmp_path, ["a.jpg", "bad.jpg"])
     spread(jobs, partial(job_doer, Copier), "DirectRunner")
     outcomes = [outcome_of(job) for job in jobs]
