@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import pickletools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,9 +127,15 @@ class _Reader:
 
     def run(self, file: Any) -> Any:
         try:
-            for count, (code, argument, _) in enumerate(pickletools.genops(file)):
-                if count > _MOST_INSTRUCTIONS:
-                    raise DataError(f"{self.path} describes more objects than a test set has.")
+            # Python writes down every object for later use and uses hardly any again: keeping them all would hold each
+            # picture of old protocols twice, as the text that it was written as too.
+            recalled = {argument for code, argument in self.instructions(file) if code.name in _RECALLS}
+            file.seek(0)
+            for code, argument in self.instructions(file):
+                if code.name in _NOTES:
+                    place = len(self.memory) if code.name == "MEMOIZE" else argument
+                    self.memory[place] = self.stack[-1] if place in recalled else None
+                    continue
                 if code.name == "STOP":
                     return self.stack.pop()
                 self.follow(code.name, argument)
@@ -139,6 +145,12 @@ class _Reader:
             # Anything that the instructions do not allow for: an empty stack, a cut-off file, a wrong type.
             raise DataError(f"{self.path} is damaged, or no test set ({type(error).__name__}).") from None
         raise DataError(f"{self.path} is cut off.")
+
+    def instructions(self, file: Any) -> Iterator[tuple[Any, Any]]:
+        for count, (code, argument, _) in enumerate(pickletools.genops(file)):
+            if count > _MOST_INSTRUCTIONS:
+                raise DataError(f"{self.path} describes more objects than a test set has.")
+            yield code, argument
 
     def follow(self, name: str, argument: Any) -> None:
         stack = self.stack
@@ -162,9 +174,7 @@ class _Reader:
         elif name in ("APPEND", "APPENDS"):
             items = [stack.pop()] if name == "APPEND" else self.to_mark()
             self.list_on_top().extend(items)
-        elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            self.memory[len(self.memory) if name == "MEMOIZE" else argument] = stack[-1]
-        elif name in ("GET", "BINGET", "LONG_BINGET"):
+        elif name in _RECALLS:
             stack.append(self.memory[argument])
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             stack.append(self.known(argument if name == "GLOBAL" else " ".join([stack.pop(-2), stack.pop()])))
@@ -194,6 +204,8 @@ class _Reader:
         return self.stack[-1]
 
 
+_NOTES = {"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"}
+_RECALLS = {"GET", "BINGET", "LONG_BINGET"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _BYTES = {
     "STRING",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,26 @@ def test_every_protocol_is_read(tmp_path: Path, protocol: int, arrays: bool, kin
     pairs = read_pair_bin(path)
     assert pairs.pictures == JPEGS
     assert pairs.same == SAME
+
+
+def test_pictures_are_in_memory_once(tmp_path: Path) -> None:
+    """In protocol 2 bytes are a text to be encoded, which Python notes for later use and never uses again."""
+    random = np.random.default_rng(0)
+    pictures = [random.integers(0, 256, 100_000, dtype=np.uint8).tobytes() for _ in range(40)]
+    (tmp_path / "t.bin").write_bytes(pickle.dumps((pictures, [True] * 20), protocol=2))
+    tracemalloc.start()
+    try:
+        assert read_pair_bin(tmp_path / "t.bin").pictures == pictures
+        assert tracemalloc.get_traced_memory()[1] < 1.4 * 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_used_again_is_kept(tmp_path: Path) -> None:
+    picture = b"\xff\xd8 one picture"
+    for protocol in (0, 2, 4):
+        (tmp_path / "t.bin").write_bytes(pickle.dumps(([picture, picture] * 2, [True, False]), protocol))
+        assert read_pair_bin(tmp_path / "t.bin").pictures == [picture] * 4
 
 
 def test_python_2s_files_are_read(tmp_path: Path) -> None:
