@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agetrans.data.layouts import Layout
 
+FOLDERS = "folders"
+"""What verbs that can do without ages call a folder a person."""
+
 
 def add_layout_flags(
     parser: argparse.ArgumentParser,

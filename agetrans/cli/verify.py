@@ -18,14 +18,11 @@ from agetrans.cli.console import (
     check_out,
     shown,
 )
-from agetrans.cli.layouts import add_layout_flags, layout_of
+from agetrans.cli.layouts import FOLDERS, add_layout_flags, layout_of
 
 if TYPE_CHECKING:
     from agetrans.data.labelled import Photograph
     from agetrans.recognition.benchmarks import Benchmark
-
-FOLDERS = "folders"
-"""The layout of sets without ages: a folder a person."""
 
 
 def add_verb(verbs: Any, name: str) -> None:
@@ -202,7 +199,10 @@ class _Reader:
         """Views of pictures, see `read_views`."""
         from agetrans.recognition.recognisers import read_views
 
-        views = read_views(self.recogniser, pictures, _progress)
+        try:
+            views = read_views(self.recogniser, pictures, _progress)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         self.unused += views.unused
         return views
 
@@ -232,13 +232,12 @@ def _people(folder: Path, arguments: argparse.Namespace) -> list[Photograph]:
         CommandError: There is no such folder.
         DataError: There is no photograph whose person is known.
     """
-    from agetrans.data.labelled import DataError, Photograph
-    from agetrans.data.layouts import picture_files
+    from agetrans.data.labelled import DataError
+    from agetrans.data.layouts import people_in_folders
 
     check_folder(folder)
     if arguments.layout == FOLDERS:
-        files = [path for path in picture_files(folder) if path.parent != folder]
-        found = [Photograph(path, float("nan"), identity=path.parent.name) for path in files]
+        found = people_in_folders(folder)
     else:
         collection = layout_of(arguments, folder).read(folder)
         if collection.unused:

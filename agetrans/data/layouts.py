@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
-from agetrans.data.labelled import Collection, DataError
+from agetrans.data.labelled import Collection, DataError, Photograph
+from agetrans.data.unused import UNUSED_FILE
 from agetrans.groups import AgeGroups
 
 PICTURE_KINDS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -35,6 +36,12 @@ def picture_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICTURE_KINDS and path.is_file():
             yield path
+
+
+def people_in_folders(folder: Path) -> list[Photograph]:
+    """Photographs of a folder a person, such as `prepare insightface` writes; their ages are not known, so NaN."""
+    files = (path for path in picture_files(folder) if path.parent != folder)
+    return [Photograph(path, float("nan"), identity=path.parent.name) for path in files]
 
 
 class FileNames(Layout):
@@ -271,7 +278,7 @@ def find_layout(
 
 
 def _detect(folder: Path, labels: Path | None) -> str:
-    lists = [labels] if labels else sorted((*folder.glob("*.csv"), *folder.glob("*.txt")))
+    lists = [labels] if labels else _lists(folder, "*.csv") + _lists(folder, "*.txt")
     if len(lists) == 1:
         if lists[0].suffix == ".txt":
             return MTLFaceList.name
@@ -289,8 +296,13 @@ def _detect(folder: Path, labels: Path | None) -> str:
     )
 
 
+def _lists(folder: Path, pattern: str) -> list[Path]:
+    """Lists that may hold labels: what an earlier command wrote of unusable files is none."""
+    return sorted(path for path in folder.glob(pattern) if path.name != UNUSED_FILE)
+
+
 def _only(folder: Path, pattern: str) -> Path:
-    paths = sorted(folder.glob(pattern))
+    paths = _lists(folder, pattern)
     if len(paths) != 1:
         raise DataError(
             f"{folder} has {len(paths) or 'no'} {pattern} file{'s' * (len(paths) > 1)}: name the list with --labels."

@@ -83,8 +83,8 @@ def verify_pairs(
         DataError: The pairs that can be used are too few.
     """
     usable = views.usable[first] & views.usable[second]
-    left_out = int((~usable).sum())
-    first, second, same = first[usable], second[usable], np.asarray(same, bool)[usable]
+    left_out, whole = int((~usable).sum()), np.asarray(same, bool)
+    same = whole[usable]
     why = f", because {len(views.unused):,} pictures cannot be used" if left_out else ""
     facts = [f"{len(same):,} pairs, {int(same.sum()):,} of one person; {left_out:,} pairs left out{why}"]
     result = Benchmark(name, facts)
@@ -92,12 +92,12 @@ def verify_pairs(
         faces = views.fused(fusion)
         scores = (faces[first] * faces[second]).sum(axis=1)
         try:
-            verified = protocols.verify(scores, same)
+            verified = protocols.verify(scores, whole, usable=usable)
         except ValueError as error:
             raise DataError(f"{name}: {error}.") from None
         result.add(fusion, _verification(verified, int(same.sum())))
         if years is not None:
-            gaps = years[first] - years[second]
+            gaps, scores = (years[first] - years[second])[usable], scores[usable]
             shares = protocols.by_age_gap(scores, same, gaps)
             areas = protocols.auc_by_age_gap(scores, same, gaps)
             result.add(fusion, {f"right, {gap} years apart": share for gap, share in shares.items()})

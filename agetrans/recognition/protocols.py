@@ -82,7 +82,9 @@ def best_threshold(scores: np.ndarray, same: np.ndarray) -> float:
     return float((edges[place] + edges[place + 1]) / 2)
 
 
-def verify(scores: np.ndarray, same: np.ndarray, folds: int = FOLDS) -> Verification:
+def verify(
+    scores: np.ndarray, same: np.ndarray, folds: int = FOLDS, usable: np.ndarray | None = None
+) -> Verification:
     """The protocol of LFW and its kin on `(N,)` similarities, higher for more alike.
 
     Folds are contiguous and only choose thresholds: ROC, AUC and EER are those of all pairs, so that their order does
@@ -92,23 +94,26 @@ def verify(scores: np.ndarray, same: np.ndarray, folds: int = FOLDS) -> Verifica
         scores: `(N,)`, finite.
         same: `(N,)` bool.
         folds: How many.
+        usable: `(N,)` bool: pairs that can be used, None for all. The others, whose scores do not matter, keep their
+            places in the folds, so that one missing picture does not shift all folds behind it.
 
     Raises:
         ValueError: Scores are not finite, pairs of one kind are missing, or there are fewer pairs than folds.
     """
-    scores, same = np.asarray(scores, np.float64), np.asarray(same, bool)
+    usable = np.ones(len(same), bool) if usable is None else np.asarray(usable, bool)
+    fold = np.repeat(np.arange(folds), [len(part) for part in np.array_split(usable, folds)])[usable]
+    scores, same = np.asarray(scores, np.float64)[usable], np.asarray(same, bool)[usable]
     if not np.isfinite(scores).all():
         raise ValueError(f"{int((~np.isfinite(scores)).sum())} similarities are not numbers.")
-    if same.all() or not same.any() or len(same) < folds:
+    if same.all() or not same.any() or len(same) < folds or len(np.unique(fold)) < 2:
         raise ValueError(
             f"Verification needs pairs of one person and of two, and {folds} at least. Received: {int(same.sum())} of "
             f"{len(same)} pairs are of one person"
         )
     shares = []
-    for part in np.array_split(np.arange(len(same)), folds):
-        others = np.ones(len(same), bool)
-        others[part] = False
-        threshold = best_threshold(scores[others], same[others])
+    for number in np.unique(fold):  # a fold may have lost all its pairs
+        part = fold == number
+        threshold = best_threshold(scores[~part], same[~part])
         shares.append(float(((scores[part] > threshold) == same[part]).mean()))
     false_accepts, true_accepts = roc(scores, same)
     impostors = int((~same).sum())

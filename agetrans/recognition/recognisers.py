@@ -13,7 +13,7 @@ import numpy as np
 
 from agetrans.data.labelled import DataError
 from agetrans.faces import FaceNotFound, choose_face, find_faces
-from agetrans.pictures import PictureError, decode_picture, read_picture
+from agetrans.pictures import decode_picture, read_picture
 from agetrans.recognition.protocols import fuse
 
 PACKAGED = "dlib"
@@ -204,7 +204,7 @@ def read_views(
                     decode_picture(source[1], name) if isinstance(source, tuple) else read_picture(source)
                 )
                 faces[number] = recogniser.face(picture)
-            except (PictureError, FaceNotFound, DataError) as error:
+            except ValueError as error:  # no picture, no face, points that fix no frame: each says which
                 unused.append((name, str(error)))
         if faces:
             plain, mirrored = recogniser.embed(list(faces.values()))

@@ -42,6 +42,26 @@ def test_auc_and_eer_do_not_depend_on_the_order_and_are_the_definitions() -> Non
         assert (scores[~same] >= threshold).mean() == pytest.approx(result.eer, abs=0.01)
 
 
+def test_missing_pairs_leave_the_folds_where_they_were() -> None:
+    scores, same = pairs(60, distance=0.5, spread=0.4)
+    usable = np.ones(60, bool)
+    usable[[0, 1, 2, 17, 40]] = False
+    usable[30:40] = False  # a whole fold
+    shares = []
+    for fold in range(6):
+        part = np.zeros(60, bool)
+        part[10 * fold : 10 * fold + 10] = True
+        if (part & usable).any():
+            threshold = protocols.best_threshold(scores[~part & usable], same[~part & usable])
+            shares.append(np.mean((scores > threshold)[part & usable] == same[part & usable]))
+    assert len(shares) == 5
+    scores[~usable] = np.nan
+    found = protocols.verify(scores, same, 6, usable)
+    assert (found.accuracy, found.spread) == pytest.approx((np.mean(shares), np.std(shares)))
+    assert found.pairs == 45
+    assert found.accuracy != protocols.verify(scores[usable], same[usable], 6).accuracy
+
+
 def test_constant_scores_are_chance() -> None:
     same = np.arange(100) % 2 == 0
     result = protocols.verify(np.zeros(100), same)

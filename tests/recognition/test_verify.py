@@ -18,9 +18,11 @@ from agetrans.faces import FaceNotFound
 from agetrans.pictures import write_picture
 from agetrans.recognition import recognisers
 from agetrans.recognition.alignment import TEMPLATE, align, five_of_68
+from agetrans.recognition.benchmarks import verify_pairs
 from agetrans.recognition.curves import rank_curve, roc_curve
 from agetrans.recognition.families import cross_age_pairs, read_families
-from agetrans.recognition.recognisers import PictureRecogniser, read_views
+from agetrans.recognition.protocols import verify
+from agetrans.recognition.recognisers import PictureRecogniser, Views, read_views
 from tests.test_cli import agetrans
 
 PEOPLE = {"anna": (200, 30, 30), "bert": (30, 200, 30), "zoe": (30, 30, 200), "kim": (150, 150, 30)}
@@ -243,6 +245,53 @@ def test_views_keep_their_places(tmp_path: Path) -> None:
     assert [name for name, _ in views.unused] == [str(tmp_path / "none.png")]
     with pytest.raises(DataError, match="None of 1 pictures"):
         read_views(ColourRecogniser(), paths[1:2])
+
+
+class Unframed(ColourRecogniser):
+    """Finds points that fix no frame in red faces, and fails on blue ones."""
+
+    def face(self, picture: np.ndarray) -> Any:
+        if picture[0, 0, 0] > 100:
+            align(picture, np.zeros((5, 2)))
+        return super().face(picture)
+
+    def embed(self, faces: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        if max(face[0, 0, 2] for face in faces) > 100:
+            raise ValueError("the network takes no blue faces.")
+        return super().embed(faces)
+
+
+def test_what_a_recogniser_cannot_read_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection(tmp_path / "faces")
+    paths = [tmp_path / "faces" / person / "000_5.png" for person in ("anna", "bert")]
+    views = read_views(Unframed(), paths)
+    assert views.usable.tolist() == [False, True]
+    assert "fix no rotation" in views.unused[0][1]
+    monkeypatch.setattr(recognisers, "find_recogniser", lambda *_: Unframed())
+    assert agetrans("verify", "leave-one-out", tmp_path / "faces", "--out", tmp_path / "out") == 2
+    assert capsys.readouterr().err == "agetrans: the network takes no blue faces.\n"
+
+
+def test_pairs_left_out_do_not_shift_the_folds() -> None:
+    random = np.random.default_rng(2)
+    count = 60
+    same = np.arange(count) % 2 == 0
+    faces = random.normal(size=(2 * count, 3))
+    faces[1::2][same] = faces[::2][same] + random.normal(size=(count // 2, 3))
+    faces[[4, 5, 33]] = np.nan
+    result = verify_pairs(
+        "set", Views(faces, faces, []), np.arange(0, 2 * count, 2), np.arange(1, 2 * count, 2), same
+    )
+    unit = faces / np.linalg.norm(faces, axis=1)[:, None]
+    scores = (unit[::2] * unit[1::2]).sum(axis=1)
+    usable = np.isfinite(scores)
+    wanted = verify(scores, same, usable=usable).accuracy
+    assert result.rows["accuracy, 10 folds"]["added"].value == pytest.approx(round(58 * wanted) / 58)
+    assert result.rows["spread over the folds"]["added"].value == pytest.approx(
+        verify(scores, same, usable=usable).spread
+    )
 
 
 def test_the_packaged_recogniser_reads_what_the_judge_reads(
