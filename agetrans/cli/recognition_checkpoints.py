@@ -49,6 +49,8 @@ def _convert(kind: str) -> Callable[[argparse.Namespace], int]:
         print(
             f"{settings.backbone}{package}, {height} x {width}, {settings.features} numbers, is in {shown(out)}"
         )
+        if kind == "mtlface" and not settings.age_weight:
+            print("It holds no age head: --train_fas alone cannot start from it")
         if rest:
             more = f" and {len(rest) - _LISTED:,} more" if len(rest) > _LISTED else ""
             print(f"Not taken, because recognition has no place for it: {', '.join(rest[:_LISTED])}{more}")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agetrans.cli.console import CommandError, check_folder, check_out, height_and_width
-from agetrans.cli.layouts import add_layout_flags, layout_of
+from agetrans.cli.layouts import FOLDERS, add_layout_flags, layout_of
+
+if TYPE_CHECKING:
+    from agetrans.data.labelled import Collection
 
 EPILOG = """
 methods: baseline (margin loss alone), mtlface, dal, iefp-age and then iefp. Faces must be framed alike (aligned crops).
 Pictures, ages and people are read from the folder as agetrans prepare reads them: mtlface (a list of 'id filename age
-gender'), dal (PERSON/000_12.jpg, with --pat and --pos), iefp (PERSON/05179510_age_39.jpg), morph, fg-net or a CSV.
+gender'), dal (PERSON/000_12.jpg, with --pat and --pos), iefp (PERSON/05179510_age_39.jpg), morph, fg-net or a CSV; and
+folders: PERSON/NUMBER.jpg without ages, which the baseline alone can be trained on.
 What the commands of MTLFace, DAL and IEFP become is in docs/recognition.md.
 """
 CHANGES = {
@@ -38,11 +42,15 @@ CHANGES = {
     "gan_weight": ("synthesis: of the adversarial loss", float),
     "fas_age_weight": ("synthesis: of the age loss", float),
     "fas_identity_weight": ("synthesis: of the identity loss", float),
+    "synthesis_rate": ("synthesis: learning rate of generator and discriminator", float),
+    "purification": ("iefp: stages of the purification unit, 0 to 2", int),
     "policy": ("float32 or mixed_bfloat16", str),
     "tick": ("steps between two lines of the log", int),
     "checkpoint_minutes": ("minutes between two checkpoints", float),
 }
 """Settings that a flag may change, each with its help and type."""
+_SHAPING = {"mtlface": ("groups",), "iefp": ("purification",)}
+"""Settings of a method that its network depends on, beside the backbone."""
 
 
 def add_verb(verbs: Any, name: str) -> None:
@@ -59,7 +67,7 @@ def add_verb(verbs: Any, name: str) -> None:
     add("--preset", default="authors", metavar="NAME", help="authors, gpu or cpu (default: authors)")
     add_layout_flags(parser)
     add("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/recognition_METHOD)")
-    add("--start", type=Path, metavar="RUN", help="a run whose recogniser this one starts from")
+    add("--start", type=Path, metavar="RUN", help="a run, or a converted checkpoint, to start from")
     add("--age_branch", type=Path, metavar="RUN", help="iefp: a run that tells ages, the frozen branch")
     add("--train_fr", action="store_true", help="mtlface: train recognition (default)")
     add("--train_fas", action="store_true", help="mtlface: train synthesis; with --train_fr both")
@@ -105,11 +113,17 @@ def resolve(arguments: argparse.Namespace) -> Any:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from agetrans.recognition.settings import read_settings
+
     folder = arguments.data
     check_folder(folder)
     settings = resolve(arguments)
     out = arguments.out or Path("runs") / f"recognition_{settings.method}"
     check_out(out)
+    if _has_run(out):
+        settings = replace(settings, package=read_settings(out).package)
+    elif arguments.start:
+        settings = _started(settings, arguments.start)
     _check_same_run(out, settings)
     if settings.synthesise and not settings.recognise and not arguments.start and not _has_run(out):
         raise CommandError(
@@ -117,8 +131,8 @@ def _train(arguments: argparse.Namespace) -> int:
         )
     if settings.method == "iefp" and arguments.age_branch is None and not _has_run(out):
         raise CommandError("--method iefp needs --age_branch RUN, a run of --method iefp-age.")
-    layout = layout_of(arguments, folder)
-    found = layout.read(folder)
+    found, layout = _people(arguments)
+    settings.check_ages(found.photographs)
     if found.unused:
         print(
             f"{len(found.unused):,} files cannot be used, such as {found.unused[0][0]}: {found.unused[0][1]}"
@@ -132,10 +146,59 @@ def _train(arguments: argparse.Namespace) -> int:
 
     settings.check()
     faces = FaceSet.of(found.photographs)
-    print(f"{len(faces.paths):,} pictures of {len(faces.people):,} people, layout {layout.name}")
+    print(f"{len(faces.paths):,} pictures of {len(faces.people):,} people, layout {layout}")
     return train(
         settings, faces, out, arguments.start, arguments.age_branch, arguments.seed, arguments.devices
     )
+
+
+def _started(settings: Any, start: Path) -> Any:
+    """The settings of a run that begins with another's recogniser, which says whose program's MTLFace it is.
+
+    Raises:
+        CommandError: The recogniser is another network, or lacks what the run needs of it.
+    """
+    from agetrans.recognition.settings import read_settings
+
+    theirs = read_settings(start)
+    kind = settings.method.removesuffix("-age")
+    if theirs.method.removesuffix("-age") != kind:
+        raise CommandError(
+            f"--start {start} is a recogniser of --method {theirs.method}, and --method {settings.method} has another "
+            "network."
+        )
+    names = ["backbone", "size", "width", "features", *_SHAPING.get(kind, ())]
+    different = [name for name in names if getattr(theirs, name) != getattr(settings, name)]
+    if different:
+        flags = " ".join(f"--{name} {_as_flag(getattr(theirs, name))}" for name in different)
+        raise CommandError(f"--start {start} is another network than this run's: give {flags}.")
+    if settings.synthesise and not settings.recognise and not theirs.age_weight:
+        raise CommandError(
+            f"--train_fas alone asks the age head, and nothing has trained that of {start}: give --train_fr too."
+        )
+    return replace(settings, package=theirs.package)
+
+
+def _as_flag(value: Any) -> str:
+    return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _people(arguments: argparse.Namespace) -> tuple[Collection, str]:
+    """The photographs of the folder and the name of its layout; a folder a person where no layout with ages fits."""
+    from agetrans.data.labelled import Collection, DataError
+    from agetrans.data.layouts import people_in_folders
+
+    folder = arguments.data
+    ageless = Collection(people_in_folders(folder)) if arguments.layout in (FOLDERS, "auto") else Collection()
+    if arguments.layout == FOLDERS:
+        return ageless, FOLDERS
+    try:
+        layout = layout_of(arguments, folder)
+    except DataError:
+        if ageless.photographs:
+            return ageless, FOLDERS
+        raise
+    return layout.read(folder), layout.name
 
 
 def _has_run(out: Path) -> bool:

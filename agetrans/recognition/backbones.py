@@ -39,9 +39,18 @@ class BuiltByCalling:
         """Makes nothing."""
 
 
-def batch_norm(momentum: float = 0.9, scale: bool = True) -> Any:
+class FixedScaleNorm(layers.BatchNormalization):
+    """Batch normalisation whose scale does not learn: it stays 1, or what a converted checkpoint has."""
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.gamma.trainable = False
+
+
+def batch_norm(momentum: float = 0.9, learned_scale: bool = True) -> Any:
     """Batch normalisation with PyTorch's epsilon; Keras' momentum is 1 minus PyTorch's."""
-    return layers.BatchNormalization(momentum=momentum, epsilon=EPSILON, scale=scale)
+    kind = layers.BatchNormalization if learned_scale else FixedScaleNorm
+    return kind(momentum=momentum, epsilon=EPSILON)
 
 
 def prelu() -> Any:

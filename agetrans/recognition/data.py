@@ -24,7 +24,7 @@ class FaceSet:
     Attributes:
         paths: Of the pictures.
         identity: `(N,)` int32, 0 to the number of people - 1, whatever they are called.
-        years: `(N,)` float32.
+        years: `(N,)` float32; NaN where nobody knows.
         people: Their names, by number.
     """
 

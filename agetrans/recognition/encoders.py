@@ -138,7 +138,7 @@ class MTLFaceEncoder(FaceEncoder):
     ) -> None:
         super().__init__(backbone, size, width, features)
         self.decomposition = AttentionDecomposition(package)
-        self.head = EmbeddingHead(features, 0.4 if package else 0.5, scale=not package)
+        self.head = EmbeddingHead(features, 0.4 if package else 0.5, learned_scale=not package)
         self.age_head = AgeHead(groups, features)
         self._build()
 
@@ -177,7 +177,7 @@ class DALEncoder(FaceEncoder):
 
 
 class IEFPEncoder(FaceEncoder):
-    """One branch of IEFP: a backbone, an embedding head with its scale fixed at 1, and a purification unit.
+    """One branch of IEFP: a backbone, an embedding head whose scale does not learn, and a purification unit.
 
     Args:
         backbone: See `make_backbone`.
@@ -196,7 +196,7 @@ class IEFPEncoder(FaceEncoder):
         purification: int = 1,
     ) -> None:
         super().__init__(backbone, size, width, features)
-        self.head = EmbeddingHead(features, scale=False)
+        self.head = EmbeddingHead(features, learned_scale=False)
         self.norms = [batch_norm() for _ in range(purification)]
         self.linears = [layers.Dense(features) for _ in range(purification)]
         self._build()

@@ -28,10 +28,11 @@ class EmbeddingHead(BuiltByCalling, layers.Layer):
     Args:
         features: Length of the embedding.
         dropout: Share of the map that training drops.
-        scale: Whether the last norm has a scale; IEFP and MTLFace's package fix it at 1.
+        learned_scale: Whether the last norm's scale learns; IEFP and MTLFace's package fix it at 1, but the authors'
+            programs do not keep to that, so their checkpoints may have another.
     """
 
-    def __init__(self, features: int, dropout: float = 0.0, scale: bool = True) -> None:
+    def __init__(self, features: int, dropout: float = 0.0, learned_scale: bool = True) -> None:
         super().__init__()
         self.norm = batch_norm()
         # Without a seed PyTorch's global random numbers would be drawn, which no checkpoint keeps.
@@ -40,7 +41,7 @@ class EmbeddingHead(BuiltByCalling, layers.Layer):
             # Keras does not save the state of a layer's random numbers; as a weight it goes on where a run stopped.
             self.draws = self.drop.seed_generator.state
         self.linear = layers.Dense(features, kernel_initializer="he_normal")
-        self.last_norm = batch_norm(scale=scale)
+        self.last_norm = batch_norm(learned_scale=learned_scale)
 
     def call(self, x: Any, training: bool = False) -> Any:
         x = self.drop(self.norm(x, training=training), training=training)

@@ -8,32 +8,38 @@ from typing import Any
 import keras
 from keras import ops
 
-LEAST_RATE = 1e-4
 _UNDECAYED = ("bias", "gamma", "beta")
 
 
 @keras.saving.register_keras_serializable("agetrans")
 class StepSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """MTLFace's schedule: a straight rise, then a factor behind each milestone, never below 1e-4.
+    """A straight rise, then a factor behind each milestone, and for MTLFace a least rate.
 
     Args:
         rate: After the rise.
         warmup: Steps of the rise: step n of them has `rate * n / warmup`; steps count from 1.
         milestones: Steps behind which the rate is multiplied.
         gamma: The factor.
+        least: What milestones do not fall below; `rate` itself may.
     """
 
     def __init__(
-        self, rate: float, warmup: int = 0, milestones: Sequence[float] = (), gamma: float = 0.1
+        self,
+        rate: float,
+        warmup: int = 0,
+        milestones: Sequence[float] = (),
+        gamma: float = 0.1,
+        least: float = 0.0,
     ) -> None:
         super().__init__()
         self.rate, self.warmup, self.milestones, self.gamma = rate, warmup, tuple(milestones), gamma
+        self.least = least
 
     def __call__(self, step: Any) -> Any:
         """The rate of the step that follows `step` earlier ones."""
         number = ops.cast(step, "float32") + 1.0
         passed = sum((ops.cast(number > m, "float32") for m in self.milestones), ops.zeros(()))
-        later = ops.maximum(self.rate * ops.power(self.gamma, passed), min(LEAST_RATE, self.rate))
+        later = ops.maximum(self.rate * ops.power(self.gamma, passed), min(self.least, self.rate))
         if not self.warmup:
             return later
         return ops.where(number <= self.warmup, self.rate * number / self.warmup, later)
@@ -45,6 +51,7 @@ class StepSchedule(keras.optimizers.schedules.LearningRateSchedule):
             "warmup": self.warmup,
             "milestones": self.milestones,
             "gamma": self.gamma,
+            "least": self.least,
         }
 
 

@@ -14,12 +14,25 @@ from agetrans.data.labelled import DataError
 from agetrans.files import write_text
 from agetrans.recognition.data import FaceSet, RecognitionBatches
 from agetrans.recognition.released import ReleasedSynthesis
-from agetrans.recognition.settings import RecognitionSettings
+from agetrans.recognition.settings import SETTINGS, RecognitionSettings, read_settings
+from agetrans.recognition.synthesis import FaceSynthesis, make_face_synthesis
 from agetrans.recognition.trainers import make_encoder, make_trainer
 from agetrans.training.distribution import Devices, WorkerLost
 from agetrans.training.record import GENERATOR, NotFinite, Record, restore, save_atomically
 
-SETTINGS, PEOPLE, SYNTHESIS = "settings.json", "people.json", "synthesis.weights.h5"
+PEOPLE, SYNTHESIS = "people.json", "synthesis.weights.h5"
+Synthesis = FaceSynthesis | ReleasedSynthesis
+"""What paints aged faces on top of a recogniser."""
+
+
+class RecognitionRecord(Record):
+    """The record of a recogniser's run; where synthesis is trained, its generator is saved beside the recogniser."""
+
+    def save(self) -> None:
+        """Writes the state, the recogniser and the generator, each atomically."""
+        super().save()
+        if self.writes and self.model.settings.synthesise:
+            save_atomically(self.model.synthesis, self.folder / SYNTHESIS)
 
 
 def train(
@@ -69,7 +82,9 @@ def train(
         kept = f" It goes on from step {done}." if done else ""
         print(f"The run is in {shown(out)}.{kept} Stop it with Ctrl-C and go on with the same command.")
     tick = min(settings.tick, total)
-    record = Record(out, settings.batch, total, settings.checkpoint_minutes, writes=machine.worker == 0)
+    record = RecognitionRecord(
+        out, settings.batch, total, settings.checkpoint_minutes, writes=machine.worker == 0
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, record.stop_soon)
     try:
@@ -88,8 +103,12 @@ def load_run(recogniser: Any, run: Path) -> None:
     path = run / GENERATOR if run.is_dir() else run
     if not path.is_file():
         raise CommandError(f"There are no weights in {run}: it has no {GENERATOR}.")
+    _load(recogniser, path)
+
+
+def _load(network: Any, path: Path) -> None:
     try:
-        recogniser.load_weights(path)
+        network.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
         raise CommandError(
             f"{path} holds another network's weights ({str(error).splitlines()[0][:120]})."
@@ -97,7 +116,7 @@ def load_run(recogniser: Any, run: Path) -> None:
 
 
 def save_recogniser(
-    recogniser: Any, settings: RecognitionSettings, out: Path, synthesis: ReleasedSynthesis | None = None
+    recogniser: Any, settings: RecognitionSettings, out: Path, synthesis: Synthesis | None = None
 ) -> None:
     """Writes a recogniser as the folder of a run that `load_recogniser` reads, and what `load_synthesis` reads."""
     out.mkdir(parents=True, exist_ok=True)
@@ -107,35 +126,27 @@ def save_recogniser(
     write_text(out / SETTINGS, settings.to_json())
 
 
-def make_synthesis(settings: RecognitionSettings) -> ReleasedSynthesis:
-    """The ageing network of MTLFace's released package for these settings, with random weights."""
+def make_synthesis(settings: RecognitionSettings) -> Synthesis:
+    """The ageing network of these settings, with random weights: MTLFace's own or that of its released package."""
+    if settings.synthesise:
+        return make_face_synthesis(settings.size, settings.width, settings.groups)
     return ReleasedSynthesis(settings.size[0], settings.width, settings.features, settings.groups)
 
 
-def load_synthesis(run: Path) -> ReleasedSynthesis:
-    """The ageing network of a converted checkpoint of MTLFace's released package.
+def load_synthesis(run: Path) -> Synthesis:
+    """The ageing network of a run of `--train_fas`, or of a converted checkpoint of MTLFace's released package.
 
     Raises:
         CommandError: The folder holds none.
+        DataError: Its settings are missing or another program's.
     """
     if not (run / SYNTHESIS).is_file():
-        raise CommandError(f"{run} has no {SYNTHESIS}: only MTLFace's released package is converted to one.")
+        raise CommandError(
+            f"{run} has no {SYNTHESIS}: a run of --train_fas has one, and MTLFace's released package when converted."
+        )
     synthesis = make_synthesis(read_settings(run))
-    synthesis.load_weights(run / SYNTHESIS)
+    _load(synthesis, run / SYNTHESIS)
     return synthesis
-
-
-def read_settings(run: Path) -> RecognitionSettings:
-    """The settings of a run.
-
-    Raises:
-        CommandError: The folder holds none.
-        DataError: They are another program's.
-    """
-    settings = run / SETTINGS
-    if not settings.is_file():
-        raise CommandError(f"{run} is no run of train-recognition: it has no {SETTINGS}.")
-    return RecognitionSettings.from_json(settings.read_text(encoding="utf-8"))
 
 
 def load_recogniser(run: Path) -> Any:
@@ -143,7 +154,13 @@ def load_recogniser(run: Path) -> Any:
 
     Raises:
         CommandError: The folder holds none.
+        DataError: Its settings are missing or another program's.
     """
-    recogniser = make_encoder(read_settings(run))
+    settings = read_settings(run)
+    try:
+        settings.check()
+        recogniser = make_encoder(settings)
+    except (TypeError, ValueError) as error:
+        raise CommandError(f"{run / SETTINGS} describes no recogniser: {error}") from error
     load_run(recogniser, run)
     return recogniser

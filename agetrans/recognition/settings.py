@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
-from agetrans.data.labelled import DataError
+from agetrans.data.labelled import DataError, Photograph
 
 METHODS = ("baseline", "mtlface", "dal", "iefp-age", "iefp")
 POLICIES = ("float32", "mixed_bfloat16")
+SETTINGS = "settings.json"
+"""In the folder of a run."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,9 @@ class RecognitionSettings:
         warmup: Steps over which the rate rises.
         milestones: Steps (or epochs) behind which the rate is multiplied by `gamma`.
         gamma: See `milestones`.
+        least_rate: What milestones do not bring the rate below.
         clip: Largest norm of all gradients together, 0 for none.
-        age_weight: Weight of the age loss.
+        age_weight: Weight of the age loss; 0 where nothing trained the age head, as in a checkpoint without one.
         disentangling_weight: Of what drives age out of the identity: MTLFace's reversed age loss, DAL's correlation,
             IEFP's bound.
         recognise: MTLFace: train recognition (`--train_fr`).
@@ -72,6 +77,7 @@ class RecognitionSettings:
     warmup: int = 0
     milestones: tuple[float, ...] = ()
     gamma: float = 0.1
+    least_rate: float = 0.0
     clip: float = 0.0
     age_weight: float = 0.0
     disentangling_weight: float = 0.0
@@ -120,7 +126,7 @@ class RecognitionSettings:
                 raise DataError(
                     f"--{name}: there is {', '.join(map(str, names))}, not {getattr(self, name)}."
                 )
-        for name in ("width", "features", "tick", "learning_rate"):
+        for name in ("width", "features", "tick", "learning_rate", "synthesis_rate"):
             if getattr(self, name) <= 0:
                 raise DataError(f"--{name} must be more than 0, not {getattr(self, name)}.")
         for name in ("steps", "epochs", "warmup", "weight_decay", "clip"):
@@ -142,8 +148,27 @@ class RecognitionSettings:
             raise DataError(
                 "--train_fas needs pictures of 48 pixels and more: its discriminator halves them often."
             )
+        if self.synthesise and self.recognise and not self.age_weight:
+            raise DataError(
+                "--train_fas asks the age head: --age_weight must be more than 0, or it never learns."
+            )
+        if self.purification not in (0, 1, 2):
+            raise DataError(f"--purification: there is 0, 1 and 2, not {self.purification}.")
         if not self.recognise and not self.synthesise:
             raise DataError("Nothing is trained: give --train_fr, --train_fas or both.")
+
+    def check_ages(self, photographs: Sequence[Photograph]) -> None:
+        """Refuses photographs without an age where the method asks for it; the baseline does not.
+
+        Raises:
+            DataError: Says which, and what can be done.
+        """
+        unknown = [photograph.path for photograph in photographs if math.isnan(photograph.years)]
+        if unknown and self.method != "baseline":
+            raise DataError(
+                f"--method {self.method} needs ages, and nothing says how old {unknown[0]} is: write a CSV with the "
+                "columns file, age and identity and name it with --labels, or train --method baseline."
+            )
 
     def to_json(self) -> str:
         """A text that `from_json` reads."""
@@ -168,12 +193,28 @@ class RecognitionSettings:
 
     def differences(self, other: RecognitionSettings) -> list[str]:
         """Names of the settings that make another run: all but its length, its rates and what it writes down."""
-        free = ("steps", "epochs", "milestones", "tick", "checkpoint_minutes", "learning_rate")
+        free = ("steps", "epochs", "milestones", "tick", "checkpoint_minutes", "learning_rate", "least_rate")
         return [
             item.name
             for item in fields(self)
             if item.name not in free and getattr(self, item.name) != getattr(other, item.name)
         ]
+
+
+def read_settings(run: Path) -> RecognitionSettings:
+    """The settings of a run.
+
+    Args:
+        run: Its folder, or a file of weights in it.
+
+    Raises:
+        DataError: The folder holds none, or another program's.
+    """
+    folder = run.parent if run.is_file() else run
+    settings = folder / SETTINGS
+    if not settings.is_file():
+        raise DataError(f"{folder} is no run of train-recognition: it has no {SETTINGS}.")
+    return RecognitionSettings.from_json(settings.read_text(encoding="utf-8"))
 
 
 _MTLFACE = RecognitionSettings(
@@ -182,6 +223,7 @@ _MTLFACE = RecognitionSettings(
     steps=36000,
     warmup=1000,
     milestones=(20000, 23000),
+    least_rate=1e-4,
     age_weight=0.001,
     disentangling_weight=0.002,
 )

@@ -78,6 +78,18 @@ class FaceSynthesis(BuiltByCalling, keras.Model):
         return bounded(image + self.to_picture(x))
 
 
+def make_face_synthesis(size: tuple[int, int], width: int, groups: int) -> FaceSynthesis:
+    """The generator on top of an encoder of that size and width, with all its variables."""
+    network = FaceSynthesis(groups, width)
+    height, breadth = size
+    maps = [
+        ops.zeros((1, height >> level, breadth >> level, channels * width))
+        for level, channels in enumerate((1, 1, 2, 4, 8))
+    ]
+    network(ops.zeros((1, height, breadth, 3)), maps[-1], maps, ops.zeros((1, groups)))
+    return network
+
+
 def bounded(x: Any) -> Any:
     """Clipped to [-1, 1]; gradients pass as if it were not, so that a pixel outside finds its way back."""
     return x + ops.stop_gradient(ops.clip(x, -1.0, 1.0) - x)

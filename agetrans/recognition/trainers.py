@@ -19,7 +19,7 @@ from agetrans.recognition.heads import accuracy, identity_loss, make_head
 from agetrans.recognition.information import SampledBound
 from agetrans.recognition.optimisers import RestingSGD, StepSchedule, clipped, decayed
 from agetrans.recognition.settings import RecognitionSettings
-from agetrans.recognition.synthesis import FaceSynthesis, PatchDiscriminator
+from agetrans.recognition.synthesis import PatchDiscriminator, make_face_synthesis
 from agetrans.training.autodiff import apply_mean, value_and_gradients
 from agetrans.training.trainer import Trainer, to_floats
 
@@ -52,7 +52,11 @@ class RecognitionTrainer(Trainer):
         self.margin_head = make_head(settings.head, classes, settings.scale, settings.margin)
         self.margin_head.build((None, encoder.features))
         self.rate = StepSchedule(
-            settings.learning_rate, settings.warmup, settings.milestone_steps(pictures), settings.gamma
+            settings.learning_rate,
+            settings.warmup,
+            settings.milestone_steps(pictures),
+            settings.gamma,
+            settings.least_rate,
         )
         self._track(0.0)
         self._prepare()
@@ -117,16 +121,14 @@ class MTLFaceTrainer(RecognitionTrainer):
 
     def _prepare(self) -> None:
         settings = self.settings
-        zeros, label = ops.zeros((1, *settings.size, 3)), ops.zeros((1, settings.groups))
-        identity, _, maps = self.generator.parts(zeros)
+        zeros = ops.zeros((1, *settings.size, 3))
         self.domain_head = AgeHead(settings.groups, settings.features)
-        self.domain_head(identity)
+        self.domain_head(self.generator.parts(zeros)[0])
         if not settings.synthesise:
             return
-        self.synthesis = FaceSynthesis(settings.groups, settings.width)
+        self.synthesis = make_face_synthesis(settings.size, settings.width, settings.groups)
         self.discriminator = PatchDiscriminator(settings.width)
-        self.synthesis(zeros, identity, maps, label)
-        self.discriminator(zeros, label)
+        self.discriminator(zeros, ops.zeros((1, settings.groups)))
         self.synthesis_optimizer, self.discriminator_optimizer = (
             keras.optimizers.Adam(settings.synthesis_rate, beta_1=0.5, beta_2=0.99) for _ in range(2)
         )
@@ -150,7 +152,10 @@ class MTLFaceTrainer(RecognitionTrainer):
         return logs | self.synthesise(batch) if self.settings.synthesise else logs
 
     def synthesise(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A step of the discriminator, then one of the generator, on the same pictures."""
+        """A step of the generator, then one of the discriminator, on the very pictures that the generator made.
+
+        One pass of the generator a batch: its batch statistics move once, and both see it as it is in training.
+        """
         settings = self.settings
         target = batch["target_group"]
         label = ops.one_hot(target, settings.groups, dtype="float32")
@@ -159,29 +164,11 @@ class MTLFaceTrainer(RecognitionTrainer):
         identity, _, maps = self.generator.parts(batch["image"], training=False)
         identity, maps = ops.stop_gradient(identity), [ops.stop_gradient(m) for m in maps]
 
-        def paint(training: bool) -> Any:
-            return self.synthesis(batch["image"], identity, maps, label, training=training)
-
         def scores(picture: Any, label: Any, training: bool = False) -> Any:
             return ops.cast(self.discriminator(picture, label, training=training), "float32")
 
-        made = ops.stop_gradient(paint(False))
-
-        def judge() -> Any:
-            right = ops.mean(ops.square(scores(real, label, training=True) - 1.0))
-            fake = ops.mean(ops.square(scores(made, label)))
-            mislabelled = ops.mean(ops.square(scores(real, wrong)))
-            return 0.5 * (right + 0.5 * (fake + mislabelled))
-
-        critic, gradients = value_and_gradients(judge, self.discriminator.trainable_variables)
-        apply_mean(
-            self.discriminator_optimizer,
-            _whole(gradients, self.discriminator),
-            self.discriminator.trainable_variables,
-        )
-
-        def deceive() -> tuple[Any, dict[str, Any]]:
-            picture = paint(True)
+        def deceive() -> tuple[Any, dict[str, Any], Any]:
+            picture = self.synthesis(batch["image"], identity, maps, label, training=True)
             kept, age, _ = self.generator.parts(picture, training=False)
             terms = {
                 "synthesis_gan": 0.5 * ops.mean(ops.square(scores(picture, label) - 1.0)),
@@ -190,12 +177,24 @@ class MTLFaceTrainer(RecognitionTrainer):
             }
             loss = settings.gan_weight * terms["synthesis_gan"]
             loss += settings.fas_identity_weight * terms["synthesis_identity"]
-            return loss + settings.fas_age_weight * terms["synthesis_age"], terms
+            return loss + settings.fas_age_weight * terms["synthesis_age"], terms, picture
 
-        (_, terms), gradients = value_and_gradients(deceive, self.synthesis.trainable_variables)
-        apply_mean(
-            self.synthesis_optimizer, _whole(gradients, self.synthesis), self.synthesis.trainable_variables
-        )
+        (_, terms, made), gradients = value_and_gradients(deceive, self.synthesis.trainable_variables)
+        made = ops.stop_gradient(made)
+
+        def judge() -> Any:
+            right = ops.mean(ops.square(scores(real, label, training=True) - 1.0))
+            fake = ops.mean(ops.square(scores(made, label)))
+            mislabelled = ops.mean(ops.square(scores(real, wrong)))
+            return 0.5 * (right + 0.5 * (fake + mislabelled))
+
+        critic, critic_gradients = value_and_gradients(judge, self.discriminator.trainable_variables)
+        for network, optimizer, found in (
+            (self.synthesis, self.synthesis_optimizer, gradients),
+            (self.discriminator, self.discriminator_optimizer, critic_gradients),
+        ):
+            variables = network.trainable_variables
+            apply_mean(optimizer, decayed(found, variables, 0.0), variables)
         return {**terms, "synthesis_critic": critic}
 
 
@@ -258,8 +257,12 @@ class DALTrainer(RecognitionTrainer):
             identity, age = ops.stop_gradient(identity), ops.stop_gradient(age)
             _, terms = self.identity_terms(identity, batch)
             terms["age"] = group_loss(self.age_classifier(age), age_group(batch["years"], self.cuts))
-            negative, gradients = value_and_gradients(lambda: -self.correlation(identity, age), self.vectors)
-            terms["correlation"] = -negative
+
+            def climb() -> tuple[Any, Any]:
+                correlation = self.correlation(identity, age)
+                return -self.settings.disentangling_weight * correlation, correlation
+
+            (_, terms["correlation"]), gradients = value_and_gradients(climb, self.vectors)
             return (*terms.values(), *(ops.zeros_like(v) for v in variables), *gradients)
 
         results = ops.cond(self.maximising(), maximise, minimise)
@@ -340,10 +343,6 @@ def squared_correlation(a: Any, b: Any) -> Any:
 
 def _canonical(seed: int) -> Any:
     return keras.initializers.RandomNormal(stddev=0.05, seed=seed)
-
-
-def _whole(gradients: list[Any], network: Any) -> list[Any]:
-    return decayed(gradients, network.trainable_variables, 0.0)
 
 
 TRAINERS: dict[str, type[RecognitionTrainer]] = {

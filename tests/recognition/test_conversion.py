@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from agetrans.conversion.pickled import CheckpointError
-from agetrans.conversion.recognition import load_state
+from agetrans.conversion.recognition import load_state, read_settings
 from agetrans.recognition import backbones, session, trainers
 from agetrans.recognition.session import load_recogniser
 from agetrans.recognition.settings import RecognitionSettings, preset
@@ -154,8 +154,6 @@ class MTLFace(nn.Module):
             nn.Linear(flat(), FEATURES),
             nn.BatchNorm1d(FEATURES),
         )
-        if package:
-            nn.init.ones_(self.output_layer[4].weight)
 
     def forward(self, x: Any) -> Any:
         for layer in (self.input_layer, self.block1, self.block2, self.block3, self.block4):
@@ -232,11 +230,11 @@ class DAL(nn.Module):
         return x - self.RFM.seq(x)
 
 
-def shaken(network: Any, fixed: str = "") -> Any:
-    """Random weights everywhere, batch statistics included."""
+def shaken(network: Any) -> Any:
+    """Random weights everywhere, batch statistics included, and scales that the authors meant to fix at 1."""
     torch.manual_seed(3)
     for name, value in network.state_dict().items():
-        if value.dtype.is_floating_point and not (fixed and name.endswith(fixed)):
+        if value.dtype.is_floating_point:
             value.copy_(
                 torch.rand_like(value) + 0.5 if "running_var" in name else torch.randn_like(value) * 0.3
             )
@@ -261,13 +259,16 @@ def converted(kind: str, state: dict[str, Any], folder: Path, *flags: str) -> An
 
 @pytest.mark.parametrize(("package", "squeeze"), [(False, True), (True, False)])
 def test_mtlface(tmp_path: Path, package: bool, squeeze: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    network = shaken(MTLFace(package, squeeze), "output_layer.4.weight" if package else "")
+    network = shaken(MTLFace(package, squeeze))
     prefix = "encoder." if package else ""
     state = {prefix + name: value for name, value in network.state_dict().items()}
+    arrays = {name: value.numpy() for name, value in state.items()}
+    assert read_settings("mtlface", arrays).age_weight == 0  # nothing has trained an age head
     head = shaken(AgeHead())
     state |= {f"age_estimator.{name}": value for name, value in head.state_dict().items()}
     state["decoder.decoder.input.input"] = torch.zeros(1, 512, 4, 4)
     recogniser = converted("mtlface", state, tmp_path)
+    assert session.read_settings(tmp_path / "run").age_weight > 0
     assert "Not taken" in (said := capsys.readouterr().out)
     assert "decoder.decoder.input.input" in said
     assert ("the released package's" in said) == package
@@ -281,11 +282,13 @@ def test_mtlface(tmp_path: Path, package: bool, squeeze: bool, capsys: pytest.Ca
 
 
 def test_iefp(tmp_path: Path) -> None:
-    network, age = shaken(IResNet(), "features.weight"), IResNet(purified=False).eval()
+    network, age = shaken(IResNet()), shaken(IResNet(purified=False))
     state = {f"module.backbone_id.{name}": value for name, value in network.state_dict().items()}
     state |= {f"module.backbone_ae.{name}": value for name, value in age.state_dict().items()}
     compare(network, converted("iefp", state, tmp_path))
     compare(age, converted("iefp", state, tmp_path, "--branch", "age"))
+    alone = {f"backbone.{name}": value for name, value in age.state_dict().items()}
+    compare(age, converted("iefp", alone, tmp_path, "--branch", "age"))
 
 
 def test_dal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +150,92 @@ def test_a_run_trains_and_leaves_a_recogniser(
     assert "goes on from step 2" in capsys.readouterr().out
     assert agetrans(*command, "--width", "4") == 2
     assert "another width" in capsys.readouterr().err
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the command would train, which it does not."""
+    from agetrans.recognition import session
+
+    runs: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(session, "train", lambda *arguments: runs.append(arguments) or 0)
+    return runs
+
+
+def test_sets_without_ages_train_the_baseline_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], trained: list[tuple[Any, ...]]
+) -> None:
+    data = tmp_path / "faces"  # as agetrans prepare insightface leaves it
+    for person in ("000001", "000002"):
+        for number in (1, 2):
+            path = data / person / f"{number:08}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_picture(path, np.full((32, 32, 3), 40 * number, np.uint8))
+    (data / "unused.csv").write_text("record,reason\n7,damaged\n")
+    for flags in ([], ["--layout", "folders"]):
+        assert (
+            agetrans("train-recognition", data, "--method", "baseline", "--out", tmp_path / "run", *flags)
+            == 0
+        )
+        assert "4 pictures of 2 people, layout folders" in capsys.readouterr().out
+        settings, faces = trained.pop()[:2]
+        assert faces.people == ("000001", "000002")
+        assert faces.identity.tolist() == [0, 0, 1, 1]
+        batches = RecognitionBatches(faces, replace(settings, batch=4, size=(32, 32)))
+        assert sorted(batches.make(0)["identity"].tolist()) == [0, 0, 1, 1]
+        for method in ("mtlface", "dal", "iefp-age"):
+            command = ("train-recognition", data, "--method", method, "--out", tmp_path / "run", *flags)
+            assert agetrans(*command) == 2
+            error = capsys.readouterr().err
+            assert f"--method {method} needs ages" in error
+            assert "--method baseline" in error
+            assert len(error.splitlines()) == 1
+    assert not trained
+
+
+def start_from(folder: Path, method: str, **changes: Any) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "settings.json").write_text(replace(preset(method, "cpu"), **changes).to_json())
+    return folder
+
+
+def test_a_run_may_start_from_either_program_of_mtlface(
+    tmp_path: Path, trained: list[tuple[Any, ...]]
+) -> None:
+    data = people(tmp_path / "faces")
+    for package in (False, True):
+        start = start_from(tmp_path / f"start{package}", "mtlface", package=package)
+        flags = ("--method", "mtlface", "--preset", "cpu", "--start", start)
+        assert agetrans("train-recognition", data, *flags, "--out", tmp_path / "run") == 0
+        settings, _, _, begun = trained.pop()[:4]
+        assert (settings.package, begun) == (package, start)
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "flags", "message"),
+    [
+        ("mtlface", {"age_weight": 0.0}, ["--train_fas"], "nothing has trained that of"),
+        ("mtlface", {"width": 64, "size": (112, 96)}, [], "give --size 112x96 --width 64."),
+        ("mtlface", {"groups": 4}, [], "give --groups 4."),
+        ("baseline", {}, [], "--start {start} is a recogniser of --method baseline"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_a_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    trained: list[tuple[Any, ...]],
+    method: str,
+    changes: dict[str, Any],
+    flags: list[str],
+    message: str,
+) -> None:
+    data, start = people(tmp_path / "faces"), start_from(tmp_path / "start", method, **changes)
+    command = ("train-recognition", data, "--method", "mtlface", "--preset", "cpu", "--start", start, *flags)
+    assert agetrans(*command, "--out", tmp_path / "run") == 2
+    assert message.format(start=start) in capsys.readouterr().err
+    assert not trained
+    if flags:  # with recognition beside it the age head learns
+        assert agetrans(*command, "--train_fr", "--out", tmp_path / "run") == 0
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ def test_the_schedule_at_every_turn() -> None:
     at = {step: float(rate(step - 1)) for step in (1, 5, 10, 11, 20, 21, 30, 31)}
     expected = {1: 0.01, 5: 0.05, 10: 0.1, 11: 0.1, 20: 0.1, 21: 0.01, 30: 0.01, 31: 0.001}
     assert at == pytest.approx(expected)
-    assert float(StepSchedule(0.1, 0, (1, 2, 3, 4))(100)) == pytest.approx(1e-4)
+    assert float(StepSchedule(0.1, 0, (1, 2, 3, 4))(100)) == pytest.approx(1e-5)
+    assert float(StepSchedule(0.1, 0, (1, 2, 3, 4), least=1e-4)(100)) == pytest.approx(1e-4)
+    assert float(StepSchedule(1e-5, 0, (1,), least=1e-4)(100)) == pytest.approx(1e-5)
 
 
 def test_decay_takes_kernels_and_slopes_and_leaves_biases_and_norms() -> None:

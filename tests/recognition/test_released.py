@@ -273,5 +273,5 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(
 
 
 def test_other_runs_have_no_ageing_network(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="only MTLFace's released package"):
+    with pytest.raises(CommandError, match="a run of --train_fas has one"):
         load_synthesis(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from agetrans.cli import main
 from agetrans.cli.train_recognition import resolve
 from agetrans.data.labelled import DataError
-from agetrans.recognition.settings import RecognitionSettings, preset
+from agetrans.recognition.settings import METHODS, RecognitionSettings, preset
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ from agetrans.recognition.settings import RecognitionSettings, preset
         ({"size": (30, 32)}, "--size"),
         ({"synthesise": True}, "--train_fas"),
         ({"recognise": False}, "Nothing is trained"),
+        ({"purification": 3}, "--purification: there is 0, 1 and 2"),
+        ({"method": "mtlface", "synthesise": True, "age_weight": 0.0}, "--age_weight"),
     ],
 )
 def test_settings_that_cannot_be_are_a_sentence(change: dict[str, Any], message: str) -> None:
@@ -42,6 +44,11 @@ def test_every_preset_can_be_trained(method: str, name: str) -> None:
     settings = preset(method, name)
     settings.check()
     assert RecognitionSettings.from_json(settings.to_json()) == settings
+
+
+def test_only_mtlfaces_rate_has_a_floor() -> None:
+    floors = {method: preset(method, "authors").least_rate for method in METHODS}
+    assert floors == {"baseline": 1e-4, "mtlface": 1e-4, "dal": 0.0, "iefp-age": 0.0, "iefp": 0.0}
 
 
 def test_one_gpu_sees_as_many_pictures_and_turns_at_the_same_ones() -> None:

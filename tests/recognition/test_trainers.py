@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from agetrans.recognition import backbones
+from agetrans.recognition.ageing import FaceAgeing
+from agetrans.recognition.session import RecognitionRecord
 from agetrans.recognition.settings import RecognitionSettings, preset
 from agetrans.recognition.trainers import CYCLE, MAXIMISING, make_trainer
 from agetrans.training.record import restore, save_atomically
@@ -122,6 +124,15 @@ def test_a_run_learns_leaves_weights_and_goes_on_bit_for_bit(method: str, tmp_pa
         np.testing.assert_array_equal(a, b)
 
 
+def test_the_baseline_asks_no_age() -> None:
+    trainer = trainer_of("baseline")
+    batch = batch_of(trainer.settings)
+    expected = trainer.train_step(batch)
+    trainer = trainer_of("baseline")
+    found = trainer.train_step({**batch, "years": np.full(4, np.nan, np.float32)})
+    assert {name: float(value) for name, value in found.items()} == {n: float(v) for n, v in expected.items()}
+
+
 def test_rate_and_decay_are_in_force_for_all_that_mtlface_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_of("mtlface")
     monkeypatch.setattr(trainer.rate, "warmup", 10)
@@ -154,20 +165,56 @@ def test_synthesis_leaves_encoder_and_age_head_alone_statistics_included(
 def test_recognition_and_synthesis_share_an_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_of("mtlface", synthesise=True, size=(48, 48), backbone="ir34")
     batch = batch_of(trainer.settings)
-    real, shown = batch["target_image"].astype("f") / 127.5 - 1, []
+    real, shown, pictures = batch["target_image"].astype("f") / 127.5 - 1, [], []
     judge = trainer.discriminator.call
+    mean = trainer.synthesis.stages[0].first.norms[0].moving_mean
+    paint, joined = trainer.synthesis.stages[0].first.call, []
+
+    def painted(x: Any, *args: Any, **kwargs: Any) -> Any:
+        joined.append(numbers(x))
+        return paint(x, *args, **kwargs)
 
     def watched(x: Any, label: Any, *args: Any, **kwargs: Any) -> Any:
         right = np.argmax(numbers(label), axis=1) == batch["target_group"]
+        pictures.append(numbers(x))
         shown.append((np.allclose(numbers(x), real, atol=1e-6), right.all(), right.any()))
         return judge(x, label, *args, **kwargs)
 
     monkeypatch.setattr(trainer.discriminator, "call", watched)
+    monkeypatch.setattr(trainer.synthesis.stages[0].first, "call", painted)
+    before = numbers(mean.value).copy()
     logs = trainer.train_step(batch)
-    # The critic sees real faces of the label, synthetic ones, and real faces of another label; then the generator asks.
-    assert shown == [(True, True, True), (False, True, True), (True, False, False), (False, True, True)]
+    # The generator asks; then the critic sees real faces of the label, synthetic ones, and real faces of another label.
+    assert shown == [(False, True, True), (True, True, True), (False, True, True), (True, False, False)]
+    np.testing.assert_array_equal(
+        pictures[2], pictures[0]
+    )  # those very pictures, of the same batch statistics
+    expected = 0.9 * before + 0.1 * joined[0].mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(numbers(mean.value), expected, atol=1e-5)
     assert {"identity", "age", "age_in_identity", "synthesis_gan"} <= set(logs)
     assert all(np.isfinite(float(value)) for value in logs.values())
+
+
+def test_a_run_leaves_a_generator_that_ages_faces(tmp_path: Path) -> None:
+    trainer = trainer_of("mtlface", synthesise=True, size=(48, 48), backbone="ir34")
+    batch = batch_of(trainer.settings)
+    trainer.train_step(batch)
+    record = RecognitionRecord(tmp_path, batch=4, total_steps=1)
+    record.set_model(trainer)
+    record.save()
+    (tmp_path / "settings.json").write_text(trainer.settings.to_json())
+    ageing = FaceAgeing(tmp_path)
+    faces = batch["image"].astype("f") / 127.5 - 1
+    identity, _, maps = trainer.generator.parts(faces)
+    aged = []
+    for group in (0, 6):
+        label = np.eye(7, dtype="f")[[group] * len(faces)]
+        aged.append(numbers(ageing(faces, group=group)))
+        expected = numbers(trainer.synthesis(faces, identity, maps, label))
+        np.testing.assert_allclose(aged[-1], expected, atol=1e-5)
+    assert np.abs(aged[0] - aged[1]).max() > 1e-4
+    with pytest.raises(ValueError, match="Groups are 0 to 6"):
+        ageing(faces, group=7)
 
 
 def test_synthetic_faces_stay_between_minus_one_and_one() -> None:
@@ -212,6 +259,32 @@ def test_dal_takes_turns_over_the_whole_run() -> None:
     assert seen == [looking, lessening, lessening, looking]
 
 
+def test_dals_vectors_climb_by_the_weighted_correlation() -> None:
+    """L = L_id + 0.1 L_age + 0.1 rho: while the vectors look for rho, their gradient is that of L, its sign turned."""
+    trainer = trainer_of("dal")
+    batch = batch_of(trainer.settings)
+    image = batch["image"].astype("f") / 127.5 - 1
+    identity, age = (numbers(part).astype(np.float64) for part in trainer.generator.factors(image))
+    before = [numbers(vector.value).astype(np.float64) for vector in trainer.vectors]
+    trainer.train_step(batch)
+
+    def rho(age_vector: np.ndarray, identity_vector: np.ndarray) -> float:
+        return float(np.corrcoef(age @ age_vector, identity @ identity_vector)[0, 1] ** 2)
+
+    for place, vector in enumerate(trainer.vectors):
+        gradient = np.zeros(len(before[place]))
+        for number in range(len(gradient)):
+            sides = []
+            for shift in (1e-6, -1e-6):
+                moved_vectors = [old.copy() for old in before]
+                moved_vectors[place][number] += shift
+                sides.append(rho(*moved_vectors))
+            gradient[number] = (sides[0] - sides[1]) / 2e-6
+        assert np.abs(gradient).max() > 1e-2
+        step = numbers(vector.value) - before[place]
+        np.testing.assert_allclose(step / 0.01, 0.1 * gradient, rtol=1e-2, atol=1e-4)
+
+
 def test_dals_vectors_climb_while_they_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_of("dal")
     monkeypatch.setattr(trainer.rate, "rate", 1e-4)
@@ -227,7 +300,9 @@ def test_iefp_freezes_its_age_branch_and_moves_identity_statistics_once(
     trainer = trainer_of("iefp")
     before, estimator = state(trainer.age_branch), state(trainer.estimator)
     head = trainer.generator.head.last_norm
-    assert not head.scale  # the scale that the authors fix at 1 is no weight at all
+    head.gamma.assign(
+        np.full(head.gamma.shape, 2.0)
+    )  # a scale that the authors fix, as a checkpoint may have it
     mean = numbers(head.moving_mean.value)
     taken: list[np.ndarray] = []
     call = trainer.generator.head.linear.call
@@ -239,6 +314,7 @@ def test_iefp_freezes_its_age_branch_and_moves_identity_statistics_once(
 
     monkeypatch.setattr(trainer.generator.head.linear, "call", watched)
     trainer.train_step(batch_of(trainer.settings))
+    np.testing.assert_array_equal(numbers(head.gamma.value), 2.0)
     assert not moved(before, state(trainer.age_branch))
     assert moved(estimator, state(trainer.estimator))
     expected = 0.9 * mean + 0.1 * taken[0].mean(axis=0)
