@@ -1,8 +1,10 @@
-"""A model that paints the age as a brightness, so that a frame says which age it shows; and a server around it."""
+"""A model that paints the age as a brightness, so that frames say theirs; a server around it, and a page."""
 
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,16 +12,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import uvicorn
+from PIL import Image
 
 from agetrans.groups import AgeGroups
 from agetrans.inference.compose import compose
 from agetrans.inference.stopwatch import Stopwatch
 from agetrans.inference.transformer import AgeTransformer
+from agetrans.pictures import encode_picture
 from agetrans.web.server import make_app
 from agetrans.web.studio import Studio
 from agetrans.web.tab import Limits
 
 TEN = AgeGroups.of(10)
+BASE = "http://127.0.0.1:8642"
+TALK = "ws://127.0.0.1:8642/talk"
 
 
 class PaintingTransformer:
@@ -65,6 +71,37 @@ class HoldingTransformer(PaintingTransformer):
                 self.held.set()
                 self.go.wait()
             yield change
+
+
+class Page:
+    """Says and hears what the page does."""
+
+    def __init__(self, socket, token=None) -> None:
+        self.socket = socket
+        self.socket.send_text(json.dumps({"do": "hello", "token": token}))
+
+    def hear(self, kind: str) -> dict:
+        """The next message of a kind, with its bytes under "data"."""
+        while True:
+            message = self.socket.receive_json()
+            if message["is"] in ("picture", "view", "frame", "file"):
+                message["data"] = self.socket.receive_bytes()
+            if message["is"] == kind:
+                return message
+
+    def ask(self, what: str, faces=(0,), **more) -> None:
+        self.socket.send_text(json.dumps({"do": what, "faces": list(faces), **more}))
+
+    def send(self, picture: np.ndarray) -> dict:
+        self.socket.send_bytes(encode_picture(picture, ".png"))
+        return self.hear("picture")
+
+
+def one_bit_png(width: int, height: int) -> bytes:
+    """A large picture in a small file."""
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, "PNG")
+    return file.getvalue()
 
 
 def make_studio(load=PaintingTransformer) -> Studio:

@@ -11,8 +11,7 @@ import pytest
 
 from agetrans.pictures import encode_picture
 from tests.conftest import REPOSITORY
-from tests.web.fakes import HoldingTransformer, make_studio, serving
-from tests.web.test_server import one_bit_png
+from tests.web.fakes import HoldingTransformer, make_studio, one_bit_png, serving
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: no browser is tested"

@@ -1,11 +1,10 @@
-"""The page's server, spoken to as the page does."""
+"""The page's server, spoken to as the page does: pictures, faces, frames and files."""
 
 from __future__ import annotations
 
 import gc
 import io
 import json
-import re
 import weakref
 
 import av
@@ -13,71 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
 
 from agetrans.faces import find_faces
 from agetrans.pictures import NOTE, encode_picture
-from agetrans.web.server import LOCAL_NAMES, PAGE, is_loopback, local_names, make_app
+from agetrans.web.server import make_app
 from agetrans.web.studio import CROP_SIDE, Sitting
-from agetrans.web.tab import BUSY, REFUSED, Limits
-from tests.web.fakes import TEN, HoldingTransformer, PaintingTransformer, make_studio
+from agetrans.web.tab import Limits
+from tests.web.fakes import BASE, TALK, TEN, Page, PaintingTransformer, make_studio, one_bit_png
 
-BASE = "http://127.0.0.1:8642"
-TALK = "ws://127.0.0.1:8642/talk"
-
-
-@pytest.fixture(scope="module")
-def studio():
-    return make_studio()
-
-
-@pytest.fixture(scope="module")
-def sitting(studio, portrait) -> Sitting:
-    return Sitting(studio, encode_picture(portrait, ".png"))
-
-
-@pytest.fixture(autouse=True)
-def quick_faces(monkeypatch, sitting, portrait):
-    """The finder is tested elsewhere: here it knows one portrait, alone or twice side by side."""
-    face = sitting.faces[0]
-
-    def find(picture):
-        shifts = (0, 256) if picture.shape[1] == 512 else (0,) if picture.shape == portrait.shape else ()
-        return [
-            type(face)((face.box[0] + x, *face.box[1:]), face.points + np.array([x, 0]), face.score)
-            for x in shifts
-        ]
-
-    monkeypatch.setattr("agetrans.web.studio.find_faces", find)
-
-
-def test_a_picture_as_narrow_as_may_be_is_shown(studio):
-    tall = np.zeros((120_000, 32, 3), np.uint8)
-    assert Sitting(studio, encode_picture(tall, ".png")).screen.shape[1] == 1
-
-
-class Page:
-    """Says and hears what the page does."""
-
-    def __init__(self, socket, token=None) -> None:
-        self.socket = socket
-        self.socket.send_text(json.dumps({"do": "hello", "token": token}))
-
-    def hear(self, kind: str) -> dict:
-        """The next message of a kind, with its bytes under "data"."""
-        while True:
-            message = self.socket.receive_json()
-            if message["is"] in ("picture", "view", "frame", "file"):
-                message["data"] = self.socket.receive_bytes()
-            if message["is"] == kind:
-                return message
-
-    def ask(self, what: str, faces=(0,), **more) -> None:
-        self.socket.send_text(json.dumps({"do": what, "faces": list(faces), **more}))
-
-    def send(self, picture: np.ndarray) -> dict:
-        self.socket.send_bytes(encode_picture(picture, ".png"))
-        return self.hear("picture")
+pytestmark = pytest.mark.usefixtures("quick_faces")
 
 
 @pytest.fixture
@@ -86,22 +29,13 @@ def page(studio):
         yield Page(socket)
 
 
-@pytest.fixture
-def two_pages(request):
-    """A model that holds when it is told to, and two pages on one server that does as much at once as is asked for."""
-    studio = make_studio(HoldingTransformer)
-    holding = studio.transformer()
-    with (
-        TestClient(make_app(studio, Limits(renders=request.param)), BASE) as client,
-        client.websocket_connect(TALK) as one,
-        client.websocket_connect(TALK) as two,
-    ):
-        yield holding, Page(one), Page(two)
-        holding.go.set()
-
-
 def pixels(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def test_a_picture_as_narrow_as_may_be_is_shown(studio):
+    tall = np.zeros((120_000, 32, 3), np.uint8)
+    assert Sitting(studio, encode_picture(tall, ".png")).screen.shape[1] == 1
 
 
 def test_says_the_ages_and_finds_the_faces(page, portrait):
@@ -126,6 +60,7 @@ def test_frames_come_groups_first_and_show_their_age(page, portrait):
     assert sorted(frame["place"] for frame in frames) == list(range(91))
     assert [frame["done"] for frame in frames] == list(range(1, 92))
     assert {frame["run"] for frame in frames} == {7}
+    assert [NOTE.encode() in each["data"] for each in (view, *frames)] == [False] + [True] * 91
     ages = TEN.years(TEN.sequence(10))
     middle = np.s_[height // 3 : height // 2, width // 3 : width // 2]
     for frame in frames[::9]:
@@ -216,13 +151,6 @@ def test_downloads_are_whole_and_say_that_they_are_synthetic(page, portrait):
         assert sum(1 for _ in film.decode(video=0)) == 182
 
 
-def one_bit_png(width: int, height: int) -> bytes:
-    """A large picture in a small file."""
-    file = io.BytesIO()
-    Image.new("1", (width, height)).save(file, "PNG")
-    return file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("data", "says"),
     [
@@ -306,62 +234,6 @@ def test_two_pages_at_once(studio, portrait):
             assert {page.hear("frame")["run"] for _ in range(91)} == {run}
 
 
-def test_more_pages_than_allowed_are_sent_away(studio):
-    client = TestClient(make_app(studio, Limits(tabs=1)), BASE)
-    with client.websocket_connect(TALK) as one:
-        Page(one).hear("ready")
-        with client.websocket_connect(TALK) as two, pytest.raises(WebSocketDisconnect) as end:
-            Page(two).hear("ready")
-        assert end.value.code == BUSY
-    with client.websocket_connect(TALK) as three:
-        assert Page(three).hear("ready")
-
-
-@pytest.mark.parametrize("token", [None, "", "wrong", 5, "geheim "])
-def test_without_the_token_nothing_is_said(studio, token):
-    client = TestClient(make_app(studio, Limits(token="geheim"), None), BASE)
-    with client.websocket_connect(TALK) as socket, pytest.raises(WebSocketDisconnect) as end:
-        Page(socket, token).hear("ready")
-    assert end.value.code == REFUSED
-    with client.websocket_connect(TALK) as socket:
-        assert Page(socket, "geheim").hear("ready")
-
-
-def test_who_has_not_said_the_token_takes_nobody_s_place(studio):
-    client = TestClient(make_app(studio, Limits(tabs=1, token="geheim"), None), BASE)
-    with client.websocket_connect(TALK), client.websocket_connect(TALK) as socket:
-        assert Page(socket, "geheim").hear("ready")
-
-
-def test_other_sites_are_refused(studio):
-    client = TestClient(make_app(studio, Limits()), BASE)
-    foreign = client.websocket_connect(TALK, headers={"origin": "https://example.org"})
-    with pytest.raises(WebSocketDisconnect), foreign as socket:
-        socket.receive_json()
-    with client.websocket_connect(TALK, headers={"origin": BASE}) as socket:
-        assert Page(socket).hear("ready")
-    rebound = TestClient(make_app(studio, Limits(), LOCAL_NAMES), "http://example.org")
-    assert rebound.get("/").status_code == 403
-    with pytest.raises(WebSocketDisconnect), rebound.websocket_connect("ws://example.org/talk") as socket:
-        socket.receive_json()
-
-
-def test_the_page_may_ask_nobody_else(studio):
-    client = TestClient(make_app(studio, Limits()), BASE)
-    answer = client.get("/")
-    assert answer.status_code == 200
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert re.findall(r"\w+://[\w.:]+", policy) == ["ws://127.0.0.1:8642", "wss://127.0.0.1:8642"]
-    for file in PAGE.iterdir():
-        outside = set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+", file.read_text(encoding="utf-8")))
-        assert outside <= {"http://www.w3.org"}, file.name  # the name of SVG, which is not fetched
-    for named in re.findall(r'(?:src|href)="([^"]+)"', answer.text):
-        assert client.get(f"/{named}").status_code == 200
-    assert client.get("/../studio.py").status_code == 404
-    assert client.get("/nothing").text == "There is nothing here; the page is at /."
-
-
 def test_a_model_that_cannot_be_loaded_is_said(portrait):
     from agetrans.snapshot import SnapshotError
 
@@ -400,67 +272,3 @@ def test_a_picture_that_breaks_the_reader_does_not_end_the_page(page, portrait, 
         page.socket.send_bytes(encode_picture(portrait, ".png"))
         assert says in page.hear("problem")["says"]
     assert page.send(portrait)["faces"]
-
-
-@pytest.mark.parametrize("two_pages", [1], indirect=True)
-@pytest.mark.parametrize("what", ["render", "picture", "sheet", "film"])
-def test_pictures_and_wishes_wait_for_a_page_that_is_worked_for(two_pages, portrait, monkeypatch, what):
-    opened = []
-
-    class Counted(Sitting):
-        def __init__(self, *given) -> None:
-            opened.append(1)
-            super().__init__(*given)
-
-    monkeypatch.setattr("agetrans.web.tab.Sitting", Counted)
-    holding, one, two = two_pages
-    one.send(portrait)
-    two.hear("ready")
-    holding.hold = True
-    one.ask(what)
-    assert holding.held.wait(60)
-    one.socket.send_bytes(
-        encode_picture(portrait, ".png")
-    )  # work that nobody wants any more goes on in its thread
-    two.socket.send_bytes(encode_picture(portrait, ".png"))
-    assert two.socket.receive_json() == {"is": "waiting"}
-    assert len(opened) == 1
-    holding.hold = False
-    holding.go.set()
-    assert [page.hear("picture")["faces"] for page in (one, two)]
-    assert len(opened) == 3
-
-
-@pytest.mark.parametrize("two_pages", [2], indirect=True)
-def test_nobody_waits_while_there_is_room(two_pages, portrait):
-    holding, one, two = two_pages
-    one.send(portrait)
-    two.hear("ready")
-    holding.hold = True
-    one.ask("render")
-    assert holding.held.wait(60)
-    two.socket.send_bytes(encode_picture(portrait, ".png"))
-    assert two.socket.receive_json()["is"] == "picture"
-
-
-@pytest.mark.parametrize("host", ["127.0.0.2", "::1", "localhost"])
-def test_a_page_answers_to_the_address_that_it_was_given(studio, host):
-    name = f"[{host}]" if ":" in host else host
-    client = TestClient(make_app(studio, Limits(), local_names(host)), f"http://{name}:8642")
-    assert client.get("/").status_code == 200
-    assert client.get("/", headers={"host": "example.org"}).status_code == 403
-
-
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [
-        ("127.0.0.1", True),
-        ("localhost", True),
-        ("::1", True),
-        ("127.3.2.1", True),
-        ("0.0.0.0", False),
-        ("pc", False),
-    ],
-)
-def test_which_addresses_are_this_computer(host, local):
-    assert is_loopback(host) is local
