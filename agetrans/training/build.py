@@ -21,6 +21,7 @@ from agetrans.models.generator import Generator
 from agetrans.snapshot import load_snapshot
 from agetrans.training.photographs import PhotographTrainer
 from agetrans.training.reaging import ReAging
+from agetrans.training.record import GENERATOR
 from agetrans.training.ruler import Ruler, load_estimator, reader
 from agetrans.training.settings import Settings
 from agetrans.training.trainer import Trainer
@@ -82,9 +83,8 @@ def start_generator(generator: Generator, start: str | None) -> int:
             generator.reset_change()
         return 0
     path = Path(start)
-    if path.is_dir() and (path / "generator.weights.h5").exists():
-        path = path / "generator.weights.h5"
-    source = _generator_of_run(path) if path.suffix == ".h5" else load_snapshot(start).generator
+    of_run = path.suffix == ".h5" or (path / GENERATOR).exists()
+    source = read_run(path)[1] if of_run else load_snapshot(start).generator
     if type(source) is not type(generator):
         raise DataError(
             f"--start: {start} holds an {type(source).__name__}, and this run trains an {type(generator).__name__}."
@@ -98,15 +98,31 @@ def start_generator(generator: Generator, start: str | None) -> int:
     return taken
 
 
-def _generator_of_run(path: Path) -> Generator:
+def read_run(path: Path) -> tuple[Settings, Generator]:
+    """The settings and the averaged generator of a run.
+
+    Args:
+        path: The run's folder, or one of the weights files in it.
+
+    Raises:
+        DataError: There are no weights, nothing that says what they are, or they are of another network.
+    """
+    if path.is_dir():
+        path = path / GENERATOR
+    if not path.is_file():
+        raise DataError(f"{path.parent} holds no {path.name}: a run writes it at its first checkpoint.")
     record = path.parent / "settings.json"
     if not record.exists():
         record = path.parent.parent / "settings.json"  # a snapshot lies one folder deeper
     if not record.exists():
-        raise DataError(f"--start: beside {path} there is no settings.json that says what it is.")
-    source = build_generator(Settings.from_json(record.read_text(encoding="utf-8")))
-    source.load_weights(path)
-    return source
+        raise DataError(f"Beside {path} there is no settings.json that says what it is.")
+    try:
+        settings = Settings.from_json(record.read_text(encoding="utf-8"))
+        generator = build_generator(settings)
+        generator.load_weights(path)
+    except (OSError, TypeError, ValueError, KeyError) as error:
+        raise DataError(f"{path} does not hold the weights that {record} describes.") from error
+    return settings, generator
 
 
 def _values(generator: Generator) -> dict[str, np.ndarray]:

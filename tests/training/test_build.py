@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agetrans.cli import convert, main
+from agetrans.cli.console import CommandError
 from agetrans.data.labelled import DataError
+from agetrans.snapshot import load_snapshot
 from agetrans.training.build import build_generator, start_generator
 from agetrans.training.settings import Settings
 from tests.models import agetrans_reference as reference
@@ -77,3 +80,29 @@ def test_what_cannot_start_a_run_gets_a_sentence(tmp_path: Path) -> None:
         start_generator(build_generator(settings("agetrans", 64)), str(tmp_path / "run"))
     with pytest.raises(DataError, match="multiple of 64"):
         build_generator(settings("agetrans", 100))
+
+
+def convert_run(*arguments: str) -> int:
+    return convert.run(main.parse(["agetrans", "convert", "run", *arguments]))
+
+
+@pytest.mark.parametrize(("model", "framing"), [("agetrans", "ffhq"), ("agetransgan", "agetransgan")])
+def test_a_run_becomes_a_snapshot(model: str, framing: str, tmp_path: Path) -> None:
+    expected = save_run(tmp_path / "run", model, 64)
+    out = tmp_path / "mine"
+    assert convert_run(str(tmp_path / "run"), "--out", str(out), "--framing", framing) == 0
+    snapshot = load_snapshot(out)
+    assert (snapshot.framing, snapshot.age_groups.lower_bounds) == (framing, (0, 30))
+    result = numbers(snapshot.generator(expected["picture"], np.array([[0.3, 0.7]], "f")))
+    assert np.abs(result - expected["result"]).mean() < 0.01, "weights are stored in half precision"
+
+
+def test_what_is_no_run_becomes_no_snapshot(tmp_path: Path) -> None:
+    save_run(tmp_path / "run", "agetrans", 64)
+    weights = tmp_path / "run" / "generator.weights.h5"
+    whole = weights.read_bytes()
+    for content, message in [(whole[: len(whole) // 2], "does not hold the weights"), (None, "holds no")]:
+        weights.unlink() if content is None else weights.write_bytes(content)
+        with pytest.raises(CommandError, match=message):
+            convert_run(str(tmp_path / "run"), "--out", str(tmp_path / "mine"))
+    assert not (tmp_path / "mine").exists()
