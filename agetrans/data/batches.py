@@ -11,6 +11,7 @@ from scipy.interpolate import RBFInterpolator
 
 from agetrans.data.prefetch import prefetch
 from agetrans.groups import AgeGroups
+from agetrans.models.change import head_reach
 
 SIZE, HEAD_GRID, FLOW_GRID = 256, 64, 32
 """Sides in pixels of pictures, head masks and displacement fields."""
@@ -224,8 +225,9 @@ def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Genera
         random: Chooses the frames and the jitter.
 
     Returns:
-        `source` and `target` `(256, 256, 3)` uint8, equal outside the head; `years` and `source_years`; `head`
-        `(64, 64, 1)`, `flow` `(32, 32, 2)` and `flow_weight` `(32, 32, 1)` float32, see `ReAging`.
+        `source` and `target` `(256, 256, 3)` uint8, equal outside the head and beyond its reach; `years` and
+        `source_years`; `head` `(64, 64, 1)`, `flow` `(32, 32, 2)` and `flow_weight` `(32, 32, 1)` float32, see
+        `ReAging`.
     """
     years = shard["years"][row]
     frames = len(years)
@@ -235,7 +237,7 @@ def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Genera
     matrix = jitter(random)
     pictures, landmarks, heads = (shard[name][row] for name in ("pictures", "landmarks", "heads"))
     before, after = as_photographed([move(pictures[k], matrix) for k in (source, target)], random)
-    region = move_grid(head_region(heads[source], heads[target]), matrix)
+    region = move_grid(head_region(heads[source], heads[target]), matrix)[..., None] * head_reach(HEAD_GRID)
     # Not grown: around the target's head lie the teacher's other clothes.
     share = cv2.GaussianBlur(move_grid(heads[target].astype(np.float32), matrix), (0, 0), 0.7)
     share = cv2.resize(share, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[..., None]
@@ -243,12 +245,13 @@ def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Genera
     behind = before
     if source != target:
         behind = behind_head(before, move_grid(heads[source].astype(np.float32), matrix) > 0.5, points[0])
+    aged = share * after + (1 - share) * behind
     return {
         "source": before,
-        "target": np.rint(share * after + (1 - share) * behind).astype(np.uint8),
+        "target": np.rint(before + head_reach(SIZE) * (aged - before)).astype(np.uint8),
         "years": years[target],
         "source_years": years[source],
-        "head": region[..., None],
+        "head": region,
         "flow": landmark_flow(*points)
         if source != target
         else np.zeros((FLOW_GRID, FLOW_GRID, 2), np.float32),

@@ -20,7 +20,7 @@ from stylegan2_ops import (
 
 from .afd import FeatureDecomposition
 from .age_estimator import AGES
-from .change import apply_change, warp_by_flow
+from .change import apply_change, head_reach, warp_by_flow
 from .generator import Generator
 from .icm import IdentityConditionalModule
 from .spectrum import spectrum
@@ -92,7 +92,8 @@ class AgeTrans(Generator):
     An encoder reads the face once. AFD splits its coarsest features into an age and an identity part; the ICM makes
     each age group's view of the identity; a label mixes these views into a style w and the decoder's start. The
     StyleGAN2 decoder, fed by the encoder's skips, sums a change over its levels: flow, delta and mask. The skips are
-    moved by the flow that the coarser levels have summed, as the photograph is in the end.
+    moved by the flow that the coarser levels have summed, as the photograph is in the end. Beyond the head's reach in
+    the `ffhq` framing the mask is zero.
 
     Args:
         size: Core size in pixels, a multiple of 64.
@@ -139,7 +140,8 @@ class AgeTrans(Generator):
             ToImage(channels, name=f"change{k}", **policy)
             for k, channels in zip((3, 2, 1, 0), (6, 6, 6, 4), strict=True)
         ]
-        self.to_detail = ToImage(16, name="detail", **policy)
+        self.to_detail = ToImage(12, name="detail", **policy)
+        self.reach = head_reach(size)
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
@@ -251,11 +253,12 @@ class AgeTrans(Generator):
         # Displacement stays smooth: it is predicted up to a quarter of the core size; colour and mask go on.
         flow = upsample_2d(flow)
         paint = self.to_change[3](x, w, change[..., 2:])
-        paint = upsample_2d(paint) + haar_up(self.to_detail(x, w))
+        paint = upsample_2d(paint)
+        delta = (paint[..., :3] + haar_up(self.to_detail(x, w))) * DELTA_GAIN
         # Steep, so that it decides: half a mask shows the old face through the new one. A little beyond [0, 1] and cut,
         # so that it reaches 0 and leaves the background as it is.
         mask = ops.clip(1.1 * ops.sigmoid(MASK_GAIN * paint[..., 3:]) - 0.05, 0.0, 1.0)
-        return ops.concatenate([flow, paint[..., :3] * DELTA_GAIN, mask], axis=-1)
+        return ops.concatenate([flow, delta, mask * self.reach], axis=-1)
 
     def compose(self, photo: Any, change: Any) -> Any:
         return apply_change(photo, change)

@@ -21,10 +21,10 @@ class Weights:
         r1: Of the R1 penalty (gamma).
     """
 
-    pixel: float = 4.0
+    pixel: float = 2.0
     gradient: float = 1.0
     adversarial: float = 1.0
-    age_class: float = 0.4
+    age_class: float = 0.8
     features: float = 2.0
     displacement: float = 120.0
     mask: float = 1.0

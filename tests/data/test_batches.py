@@ -215,6 +215,18 @@ def test_inside_the_head_the_target_is_the_other_frame(monkeypatch: pytest.Monke
     np.testing.assert_array_equal(pair["target"][inside], frames[float(pair["years"])][inside])
 
 
+def test_beyond_its_reach_even_a_head_stays() -> None:
+    shard = person(1)
+    shard["heads"] = np.ones_like(shard["heads"])
+    pairs = [family_pair(shard, 0, np.random.default_rng(seed)) for seed in range(8)]
+    for pair in pairs:
+        for corner in np.s_[:24, :24], np.s_[-20:, -20:]:
+            np.testing.assert_array_equal(pair["target"][corner], pair["source"][corner])
+        assert pair["head"][:6, :6].max() == pair["head"][-5:, -5:].max() == 0
+        assert pair["head"][32, 32] > 0.99
+    assert any((pair["target"] != pair["source"]).any() for pair in pairs)
+
+
 def test_behind_a_head_lies_what_is_around_and_its_neck() -> None:
     picture = np.full((256, 256, 3), 60, np.uint8)
     picture[40:192, 80:176] = 200

@@ -189,9 +189,22 @@ def change(generator: Any, image: np.ndarray, label: np.ndarray, noise: list[Any
             total = upsample(total) + image_layer(generator.to_change[level + 1], x, w)
     flow = 0.02 * upsample(upsample(total[..., :2]))
     paint = upsample(total[..., 2:]) + image_layer(generator.to_change[3], x, w)
-    paint = upsample(paint) + haar_up(image_layer(generator.to_detail, x, w))
-    mask = np.clip(1.1 * sigmoid(2.0 * paint[..., 3:]) - 0.05, 0, 1)
-    return np.concatenate([flow, 0.25 * paint[..., :3], mask], axis=-1)
+    paint = upsample(paint)
+    delta = 0.25 * (paint[..., :3] + haar_up(image_layer(generator.to_detail, x, w)))
+    mask = np.clip(1.1 * sigmoid(2.0 * paint[..., 3:]) - 0.05, 0, 1) * reach(paint.shape[1])
+    return np.concatenate([flow, delta, mask], axis=-1)
+
+
+def reach(side: int) -> np.ndarray:
+    """Of the head: a smoothstep between 0.85 and 1.25 times an ellipse, pixel by pixel."""
+    result = np.zeros((side, side, 1))
+    for row in range(side):
+        for column in range(side):
+            x = ((column + 0.5) / side - 0.5) / 0.383
+            y = ((row + 0.5) / side - 0.477) / 0.492
+            t = min(max((1.25 - (x * x + y * y) ** 0.5) / 0.4, 0.0), 1.0)
+            result[row, column] = t * t * (3 - 2 * t)
+    return result
 
 
 def resized(x: np.ndarray, height: int, width: int) -> np.ndarray:

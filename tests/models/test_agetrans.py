@@ -137,6 +137,20 @@ def test_mixed_precision_is_close_to_full(generator: AgeTrans) -> None:
     assert (error < 0.05).all()
 
 
+def test_beyond_the_heads_reach_every_pixel_stays() -> None:
+    network = AgeTrans(size=64, groups=GROUPS, width=4, units=8)
+    reference.fill(network, seed=2)
+    network.to_change[3].bias.assign([0, 0, 0, 50])  # a mask that takes all it can
+    photo, label = faces(2)
+    result = numbers(network(photo, label))
+    changed = np.abs(result - photo).max(axis=(0, 3)) > 0
+    side = (np.arange(64) + 0.5) / 64 - 0.5
+    from_middle = np.hypot(side[None] / 0.383, (side[:, None] + 0.023) / 0.492)
+    assert not changed[from_middle > 1.25].any()
+    assert changed[from_middle < 1.1].all()
+    assert (from_middle > 1.25).mean() > 0.1
+
+
 def test_after_a_reset_no_age_changes_the_photograph() -> None:
     network = AgeTrans(64, GROUPS, width=4, units=8)
     network.reset_change()
