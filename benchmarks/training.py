@@ -131,7 +131,7 @@ def plain(flags: argparse.Namespace, adversarial: bool, state: dict[str, np.ndar
             judge_optimizer.zero_grad()
             loss.backward()
             judge_optimizer.step()
-        float(loss)
+        loss.item()
 
     return run
 
