@@ -59,20 +59,21 @@ def main() -> None:
             "-m", "agetrans", "evaluate", flags.people, "--snapshot", snapshot, "--people", flags.count,
             "--runs", "0", "--out", report,
         )  # fmt: skip
-        print(name, json.dumps(_figures(report)), flush=True)
+        print(name, json.dumps(_figures(report, snapshot.name)), flush=True)
 
 
 def _python(*arguments: str | Path) -> None:
     subprocess.run([sys.executable, *map(str, arguments)], check=True)
 
 
-def _figures(report: Path) -> dict[str, list[float]]:
-    """The figures of each metric, of one judge, in the order of the groups."""
+def _figures(report: Path, method: str) -> dict[str, list[float | None]]:
+    """A method's figures of each metric, in the order of the groups; None where there was nothing to judge."""
     lines = (report / "figures.jsonl").read_text(encoding="utf-8").splitlines()
-    figures: dict[str, list[float]] = {}
+    figures: dict[str, list[float | None]] = {}
     for line in map(json.loads, lines):
-        if line["independent"]:
-            figures.setdefault(line["metric"], []).append(round(line["value"], 3))
+        if line["independent"] and line["method"] == method:
+            value = line["value"]
+            figures.setdefault(line["metric"], []).append(None if value is None else round(value, 3))
     return figures
 
 
