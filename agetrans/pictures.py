@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from agetrans.files import whole_file
 
@@ -24,6 +24,9 @@ SMALLEST_SIDE = 32
 NOTE = "Synthetic: ages were changed by AgeTrans"
 _HEIF = (".heic", ".heif")
 _HEIF_BRANDS = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc"))
+_COLOURS = 17 * np.moveaxis(np.indices((16, 16, 16), np.uint8), 0, -1).reshape(64, 64, 3)
+_SAME_COLOUR = 2
+"""Steps of 255 by which a profile of sRGB may change a colour: what is written with it is as inexact."""
 _JPEG_QUALITY, _WEBP_QUALITY, _PNG_COMPRESSION = 95, 90, 1
 
 
@@ -44,7 +47,8 @@ def read_picture(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a picture file, turned as the camera says.
 
     Grey, palette, CMYK and 16-bit pictures become 8-bit RGB; transparent ones are laid on white; of an animation the
-    first picture is read.
+    first picture is read. Colours of another space, which the file's ICC profile describes, become those of sRGB; a
+    broken profile is passed over.
 
     Args:
         path: The file.
@@ -184,13 +188,38 @@ def _enable_heif(name: str) -> None:
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
+    profile = image.info.get("icc_profile")
     if image.mode.startswith("I") or image.mode == "F":
-        return np.repeat(_to_8_bits(np.asarray(image))[..., None], 3, axis=-1)
+        image = Image.fromarray(_to_8_bits(np.asarray(image)))
+    alpha = None
     if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB")).copy()
+        grey = image.mode in ("L", "LA", "La")
+        *colours, alpha = image.convert("LA" if grey else "RGBA").split()
+        image = Image.merge("L" if grey else "RGB", colours)
+    elif image.mode not in ("L", "CMYK"):
+        image = image.convert("RGB")
+    if profile:
+        image = _to_srgb(image, profile)
+    image = image.convert("RGB")
+    if alpha is not None:
+        image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
+    return np.asarray(image).copy()
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Colours of an ICC profile as those of sRGB; the picture as it is where the profile is sRGB's or useless."""
+    try:
+        described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        to_srgb = ImageCms.buildTransform(described, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+        if image.mode == "RGB":
+            # Profiles of sRGB have many names and sizes: what they do to colours tells them.
+            samples = Image.fromarray(_COLOURS)
+            changed = np.asarray(to_srgb.apply(samples)).astype(int) - _COLOURS
+            if np.abs(changed).max() <= _SAME_COLOUR:
+                return image
+        return to_srgb.apply(image)
+    except (ImageCms.PyCMSError, OSError):
+        return image
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
