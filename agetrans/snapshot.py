@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from agetrans.models.generator import Generator
 
 FORMAT = "agetrans-snapshot"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 CONFIG, WEIGHTS, CARD, LICENSES, CHECKSUMS = (
     "config.json",

@@ -263,3 +263,13 @@ def test_half_the_digits_when_asked_for(tiny_snapshots):
     assert 0 < np.abs(rough - exact).max() < 0.1
     with pytest.raises(ValueError, match="precision='float8'"):
         load_snapshot(tiny_snapshots / "agetrans_4group", precision="float8")
+
+
+def test_git_never_changes_line_ends_of_a_snapshot() -> None:
+    root = Path(agetrans.snapshot.__file__).parents[1]
+    if not (root / ".git").exists():
+        pytest.skip("not a clone")
+    asked = ["git", "check-attr", "text", "eol", "--", "snapshot/a/config.json", "test/run_10group.sh"]
+    answer = subprocess.run(asked, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "snapshot/a/config.json: text: unset" in answer, "checksums would not hold where git writes CRLF"
+    assert "test/run_10group.sh: eol: lf" in answer

@@ -100,6 +100,10 @@ def _run(arguments: argparse.Namespace) -> int:
         settings, generator = read_run(arguments.run)
     except DataError as error:
         raise CommandError(str(error)) from error
+    if settings.model == "agetrans" and arguments.framing != "ffhq":
+        raise CommandError(
+            "AgeTrans changes what lies around the head in the ffhq framing: prepare its photographs with that."
+        )
     facts = {"size": settings.size, "group": settings.group, "kimg": settings.kimg}
     card = RUN_CARD.format(name=arguments.out.name, settings=settings.to_json(), **facts)
     save_snapshot(

@@ -11,7 +11,7 @@ from scipy.interpolate import RBFInterpolator
 
 from agetrans.data.prefetch import prefetch
 from agetrans.groups import AgeGroups
-from agetrans.models.change import head_reach
+from agetrans.head import head_reach
 
 SIZE, HEAD_GRID, FLOW_GRID = 256, 64, 32
 """Sides in pixels of pictures, head masks and displacement fields."""

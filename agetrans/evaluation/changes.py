@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-HEAD = ((128, 122), (98, 126))
-"""Ellipse that covers the head in the `ffhq` framing of 256 pixels, centre and half axes; outside is background."""
+from agetrans.head import HEAD_AXES, HEAD_CENTRE
+
 GLASSES_EDGE = 25.0
 """Above it a face is taken to wear glasses: six of the eight of 92 test faces that do, and none that does not."""
 _EYES = (slice(36, 42), slice(42, 48))
@@ -17,9 +17,10 @@ _CHEEKS = (((40, 41), 31, 2), ((46, 47), 35, 14))
 
 
 def head_mask() -> np.ndarray:
-    """`(256, 256)` bool: the head in the `ffhq` framing."""
+    """`(256, 256)` bool: the ellipse around the head in the `ffhq` framing; outside is background."""
     mask = np.zeros((256, 256), np.uint8)
-    cv2.ellipse(mask, HEAD[0], HEAD[1], 0, 0, 360, 1, cv2.FILLED)
+    centre, axes = ([round(256 * share) for share in pair] for pair in (HEAD_CENTRE, HEAD_AXES))
+    cv2.ellipse(mask, centre, axes, 0, 0, 360, 1, cv2.FILLED)
     return mask.astype(bool)
 
 

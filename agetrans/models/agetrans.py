@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from agetrans.head import head_reach
 from stylegan2_ops import (
     EqualizedConv2D,
     EqualizedDense,
@@ -20,7 +21,7 @@ from stylegan2_ops import (
 
 from .afd import FeatureDecomposition
 from .age_estimator import AGES
-from .change import apply_change, head_reach, warp_by_flow
+from .change import apply_change, warp_by_flow
 from .generator import Generator
 from .icm import IdentityConditionalModule
 from .spectrum import spectrum
@@ -258,7 +259,7 @@ class AgeTrans(Generator):
         # Steep, so that it decides: half a mask shows the old face through the new one. A little beyond [0, 1] and cut,
         # so that it reaches 0 and leaves the background as it is.
         mask = ops.clip(1.1 * ops.sigmoid(MASK_GAIN * paint[..., 3:]) - 0.05, 0.0, 1.0)
-        return ops.concatenate([flow, delta, mask * self.reach], axis=-1)
+        return ops.concatenate([flow, delta, mask * ops.convert_to_tensor(self.reach, mask.dtype)], axis=-1)
 
     def compose(self, photo: Any, change: Any) -> Any:
         return apply_change(photo, change)

@@ -97,6 +97,13 @@ def test_a_run_becomes_a_snapshot(model: str, framing: str, tmp_path: Path) -> N
     assert np.abs(result - expected["result"]).mean() < 0.01, "weights are stored in half precision"
 
 
+def test_agetrans_is_for_one_framing(tmp_path: Path) -> None:
+    save_run(tmp_path / "run", "agetrans", 64)
+    with pytest.raises(CommandError, match="ffhq framing"):
+        convert_run(str(tmp_path / "run"), "--out", str(tmp_path / "mine"), "--framing", "agetransgan")
+    assert not (tmp_path / "mine").exists()
+
+
 def test_what_is_no_run_becomes_no_snapshot(tmp_path: Path) -> None:
     save_run(tmp_path / "run", "agetrans", 64)
     weights = tmp_path / "run" / "generator.weights.h5"

@@ -19,5 +19,5 @@ SETTINGS = Settings(
     learning_rate=2e-3,
     ema_kimg=0.9,
     tick_kimg=0.45,
-    family_terms=Weights(adversarial=0.0),
+    family_terms=Weights(pixel=4.0, adversarial=0.0),
 )
