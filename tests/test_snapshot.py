@@ -211,7 +211,7 @@ DAMAGES = {
     ),
     "config is a list": (lambda folder: (folder / "config.json").write_text("[]"), "another program's"),
     "another program's": (config(format="keras-hub"), "another program's"),
-    "another version": (config(format_version=2), "is of snapshot format 2"),
+    "another version": (config(format_version=1), "is of snapshot format 1"),
     "stranger's class": (
         config(model={"class": "os.system", "arguments": {}}),
         "'os.system', which agetrans",
