@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def unfinished_file(path: Path) -> Path:
+    """Where a file is written to until it is whole: `.NAME.unfinished` in the same folder."""
+    return path.with_name(f".{path.name}.unfinished")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Gives a place beside a file to write to; it takes the file's name when the block ends without an error.
@@ -16,10 +21,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         path: The file; its folder is made.
 
     Yields:
-        Where to write: `.NAME.unfinished` in the same folder. It is removed if the block fails.
+        Where to write, see `unfinished_file`. It is removed if the block fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished = unfinished_file(path)
     try:
         yield unfinished
         os.replace(unfinished, path)

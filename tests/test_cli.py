@@ -15,7 +15,8 @@ import pytest
 
 from agetrans.cli import classic, main
 from agetrans.cli.ageing import Ageing
-from agetrans.cli.console import in_sentences
+from agetrans.cli.console import in_sentences, shown
+from agetrans.faces import Face
 from agetrans.pictures import PictureError
 from tests.conftest import PORTRAIT, REPOSITORY
 from tests.inference.test_refilm import write_clip
@@ -262,6 +263,39 @@ def test_a_photograph_that_a_full_disk_kept_back_is_tried_again(photos, model, t
     assert seen == ["anna.jpg", "anna.jpg"]
 
 
+def test_too_little_memory_is_said_in_a_sentence(photos, model, tmp_path, capfd, monkeypatch):
+    def age(self, photo, folder, track=None):
+        raise MemoryError
+
+    monkeypatch.setattr(Ageing, "age", age)
+    assert agetrans("transform", photos / "anna.jpg", "--snapshot", model, "--out", tmp_path / "o") == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "not enough memory" in err
+
+
+@pytest.mark.parametrize("points", [np.full((5, 2), 60.0), np.full((5, 2), np.nan)], ids=["one", "nan"])
+@pytest.mark.parametrize("framing", ["ffhq", "agetransgan"])
+def test_points_that_fix_no_frame_are_said_in_a_sentence(
+    framing, points, photos, model, tmp_path, capfd, monkeypatch
+):
+    face = Face((40, 40, 80, 80), points, 1.0)
+    monkeypatch.setattr("agetrans.faces.choose_face", lambda faces, which: [face])
+    flags = ["--framing", framing, "--snapshot", model, "--out", tmp_path / "o"]
+    assert agetrans("transform", photos / "anna.jpg", *flags) == 2
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "points" in err
+
+
+def test_a_path_on_another_drive_is_shown_whole(monkeypatch):
+    def relpath(path):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    assert shown(Path("elsewhere", "result")) == str(Path("elsewhere", "result"))
+
+
 def test_classic_program_end_to_end(tiny_snapshots, tmp_path):
     """A real process: where its files go, and that nothing but its own words reaches the terminal."""
     program = tmp_path / "test" / "main.py"
@@ -348,9 +382,10 @@ def test_a_killed_run_leaves_no_half_written_file(photos, model, tmp_path):
     assert_all_whole(tmp_path / "o" / "anna")
 
 
-def test_interrupting_ends_in_a_sentence(photos, model, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupting_ends_in_a_sentence(number, photos, model, tmp_path):
     process = run_until_a_picture_is_written(photos / "anna.jpg", model, tmp_path / "o")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
     assert err == "agetrans: Interrupted. The files written so far are whole.\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -106,12 +107,16 @@ def add_kinds(parser: argparse.ArgumentParser, kinds: Mapping[str, Kind]) -> Non
 def run_console(
     parse: Callable[[list[str]], argparse.Namespace], run: Callable[[argparse.Namespace], int]
 ) -> None:
-    """Runs a command line under absl and ends the process with its exit status."""
+    """Runs a command line under absl and ends the process with its exit status.
+
+    Being told to end (SIGTERM, as a container's or a service's stop is) is the same as Control-C.
+    """
 
     def parse_all(argv: list[str]) -> argparse.Namespace:
         flags.FLAGS(argv[:1])  # absl's own flags keep their defaults
         return parse(argv)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app.run(lambda arguments: in_sentences(run, arguments), flags_parser=parse_all)
 
 
@@ -125,6 +130,9 @@ def in_sentences(run: Callable[[argparse.Namespace], int], arguments: argparse.N
     except expected_errors() as error:
         say(str(error))
         return FAILED
+    except MemoryError:
+        say("There is not enough memory for this: close other programs, or make the picture smaller.")
+        return FAILED
     except OSError as error:
         # A full disk, a folder that may not be written to: the reason and the file say all there is to say.
         say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
@@ -134,12 +142,13 @@ def in_sentences(run: Callable[[argparse.Namespace], int], arguments: argparse.N
 def expected_errors() -> tuple[type[Exception], ...]:
     """What a picture, a snapshot or a flag may raise, each with a message of one sentence."""
     from agetrans.faces import FaceNotFound
+    from agetrans.faces.framing import FramingError
     from agetrans.inference.filmsource import FilmError
     from agetrans.pictures import PictureError
     from agetrans.pipelines import PipelineError
     from agetrans.snapshot import SnapshotError
 
-    return CommandError, FaceNotFound, FilmError, PictureError, PipelineError, SnapshotError
+    return CommandError, FaceNotFound, FilmError, FramingError, PictureError, PipelineError, SnapshotError
 
 
 def say(sentence: str) -> None:
@@ -166,5 +175,8 @@ def are(count: int) -> str:
 
 def shown(path: Path) -> str:
     """A path as a user would type it: relative where it lies below the current folder."""
-    relative = os.path.relpath(path)
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:  # on another of Windows' drives
+        return str(path)
     return str(path) if relative.startswith(os.pardir) else relative

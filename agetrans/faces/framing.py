@@ -29,6 +29,10 @@ AGETRANSGAN_TEMPLATES = np.array(
 )
 
 
+class FramingError(ValueError):
+    """A face cannot be framed: its points fix no position, size and turn. The message is one sentence."""
+
+
 def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Matrix:
     """Least-squares rotation, uniform scale and translation from one set of points to another, without reflection.
 
@@ -43,7 +47,8 @@ def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Matrix:
         `(2, 3)` matrix that maps source to target.
 
     Raises:
-        ValueError: Points are not finite, or all source or all target points are one.
+        FramingError: Points are not finite, or all source or all target points are one.
+        ValueError: The shapes are others.
     """
     source, target = np.asarray(source), np.asarray(target)
     if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
@@ -60,7 +65,7 @@ def similarity(source: npt.ArrayLike, target: npt.ArrayLike) -> Matrix:
         or np.sqrt(spread) <= extent
         or abs(turn) <= extent * np.sqrt(spread)
     ):
-        raise ValueError("These points fix no rotation and scale: they lie in one place or are not finite.")
+        raise FramingError("These points fix no rotation and scale: they lie in one place or are not finite.")
     factor = turn / spread
     linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
     return np.column_stack([linear, target_mean - linear @ source_mean])
@@ -78,11 +83,14 @@ def framing_matrix(points: npt.ArrayLike, framing: str, size: int) -> Matrix:
         `(2, 3)` matrix, picture to crop.
 
     Raises:
-        ValueError: Unknown framing, or points that fix no frame.
+        FramingError: The points fix no frame.
+        ValueError: Unknown framing, or another shape.
     """
     points = np.asarray(points, np.float64)
-    if points.shape != (5, 2) or not np.isfinite(points).all():
-        raise ValueError(f"Five finite points of shape (5, 2) are needed. Received shape: {points.shape}")
+    if points.shape != (5, 2):
+        raise ValueError(f"Five points of shape (5, 2) are needed. Received shape: {points.shape}")
+    if not np.isfinite(points).all():
+        raise FramingError("The face cannot be framed: its points are not finite.")
     if framing == "agetransgan":
         return _agetransgan(points, size)
     if framing == "ffhq":
@@ -113,7 +121,7 @@ def _ffhq(points: Matrix, size: int) -> Matrix:
     x = eye_to_eye - eye_to_mouth[::-1] * (-1, 1)
     length = np.hypot(*x)
     if length < 1e-9:
-        raise ValueError("Eyes and mouth lie in one place: these points fix no frame.")
+        raise FramingError("Eyes and mouth lie in one place: these points fix no frame.")
     x *= max(np.hypot(*eye_to_eye) * 2.0, np.hypot(*eye_to_mouth) * 1.8) / length
     y = x[::-1] * (-1, 1)
     centre = eyes + eye_to_mouth * 0.1

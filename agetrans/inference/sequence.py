@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agetrans.files import write_text
+from agetrans.files import unfinished_file, write_text
 from agetrans.inference.film import Film
 from agetrans.inference.sheet import contact_sheet, thumbnail
 from agetrans.inference.stopwatch import Stopwatch
@@ -135,10 +135,11 @@ class SequenceWriter:
 
 
 def _start_record(folder: Path, files: Sequence[Path]) -> None:
-    """Removes the files of an earlier run and records those of this one."""
+    """Removes the files of an earlier run, whole and unfinished ones, and records those of this one."""
     record = folder / RECORD
     if record.is_file():
         for name in record.read_text(encoding="utf-8").splitlines():
             if Path(name).name == name:
                 (folder / name).unlink(missing_ok=True)
+                unfinished_file(folder / name).unlink(missing_ok=True)
     write_text(record, "".join(f"{path.name}\n" for path in files))

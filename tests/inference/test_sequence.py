@@ -105,6 +105,15 @@ def test_a_run_removes_the_files_of_the_one_before_and_nothing_else(plan, tmp_pa
     assert names == {"age_020.jpg", "age_030.5.jpg", "input.jpg", "007.jpg", "notes.txt"}
 
 
+def test_a_run_removes_what_a_killed_one_left_unfinished(plan, tmp_path):
+    SequenceWriter().write(Stream(plan), tmp_path, numbered(len(plan)))
+    for name in ("007.png", "sheet.png", "film.mp4", "notes.txt"):
+        (tmp_path / f".{name}.unfinished").write_bytes(b"half")
+    single = AgePlan.of(AgeGroups.of(4), ages=[20])
+    SequenceWriter(film=False, sheet=False).write(Stream(single), tmp_path, named_by_age(single.ages))
+    assert [path.name for path in tmp_path.glob(".*.unfinished")] == [".notes.txt.unfinished"]
+
+
 def test_an_interrupted_run_leaves_whole_frames_only(tmp_path):
     plan = AgePlan.of(AgeGroups.of(4), steps=40)
     with pytest.raises(KeyboardInterrupt):
