@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agetrans.inference.transformer import AgeTransformer
 
 FRAMINGS = ("agetransgan", "ffhq")
+LANDMARKS = (5, 68)
 PRECISIONS = ("float32", "bfloat16")
 SIZES = range(64, 4097)
 PUBLISHED = (10, 4)
@@ -37,6 +38,7 @@ class Wish:
     size: int | None = None
     seed: int | None = None
     framing: str | None = None
+    landmarks: int = LANDMARKS[0]
     precision: str = PRECISIONS[0]
     batch_size: int = 16
     kind: str = ".png"
@@ -71,6 +73,14 @@ def add_model_flags(parser: argparse.ArgumentParser, batch_size: int) -> None:
         help="how the face is cut out: as AgeTransGAN's program does, or FFHQ's (default: what the model is used to)",
     )
     parser.add_argument(
+        "--landmarks",
+        type=int,
+        choices=LANDMARKS,
+        default=LANDMARKS[0],
+        help="points that faces of photographs are found by: 68 as AgeTransGAN's program does, with the extra "
+        "`landmarks` (default: 5)",
+    )
+    parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
@@ -92,6 +102,7 @@ class Ageing:
 
     def __init__(self, wish: Wish) -> None:
         self._began = time.perf_counter()
+        from agetrans.faces import LandmarksMissing, face_finder
         from agetrans.inference.plan import AgePlan
         from agetrans.inference.stopwatch import Stopwatch
         from agetrans.snapshot import find_snapshot, read_config
@@ -115,7 +126,8 @@ class Ageing:
                 "model of other groups."
             )
         self._snapshot = find_snapshot(wish.snapshot or f"agetrans_{wish.group or PUBLISHED[0]}group", say)
-        age_groups = read_config(self._snapshot).age_groups
+        config = read_config(self._snapshot)
+        age_groups = config.age_groups
         if wish.group is not None and wish.group != age_groups.count:
             raise CommandError(
                 f"--group says {wish.group} age groups, and the model in {self._snapshot} has {age_groups.count}."
@@ -124,6 +136,10 @@ class Ageing:
         try:
             self._plan = AgePlan.of(age_groups, wish.ages, None, wish.steps)
         except ValueError as error:
+            raise CommandError(str(error)) from None
+        try:
+            self._find_faces = face_finder(wish.landmarks, wish.framing or config.framing)
+        except LandmarksMissing as error:
             raise CommandError(str(error)) from None
 
     def age(self, photo: Path, folder: Path, track: Track | None = None) -> int:
@@ -136,14 +152,14 @@ class Ageing:
             PictureError: the photograph cannot be read.
             FaceNotFound: no face in it.
         """
-        from agetrans.faces import choose_face, find_faces
+        from agetrans.faces import choose_face
         from agetrans.inference.sequence import SequenceWriter, named_by_age, numbered, untracked
         from agetrans.pictures import read_picture
 
         wish = self.wish
         picture = read_picture(photo)
         with self.stopwatch.measure("finding"):
-            faces = choose_face(find_faces(picture), wish.face)
+            faces = choose_face(self._find_faces(picture), wish.face)
         runs = [(folder, faces)]
         if wish.face == "all" and not wish.paste:
             runs = [(folder / f"face_{index}", [face]) for index, face in enumerate(faces)]

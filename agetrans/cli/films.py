@@ -30,8 +30,10 @@ def age_films(ageing: Ageing, source: Path, out: Path) -> int:
     wish = ageing.wish
     if not wish.ages:
         raise CommandError("A film is shown at one age: say which, such as --age 70.")
-    if not wish.paste or wish.size is not None or wish.seed is not None:
-        raise CommandError("Films are aged as a whole: --crop, --size and --seed are for photographs.")
+    if not wish.paste or wish.size is not None or wish.seed is not None or wish.landmarks != 5:
+        raise CommandError(
+            "Films are aged as a whole: --crop, --size, --seed and --landmarks 68 are for photographs."
+        )
     from agetrans.inference.filmsource import read_facts
     from agetrans.inference.sequence import named_by_age
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import cv2
 import numpy as np
 
-from agetrans.faces import Face, choose_face, find_faces, framing_matrix, paste_back, warp
+from agetrans.faces import Face, choose_face, face_finder, framing_matrix, paste_back, warp
 from agetrans.groups import AgeGroups
 from agetrans.inference.compose import AUTHORS_SPAN, compose
 from agetrans.inference.plan import AgePlan
@@ -151,8 +151,12 @@ class AgeTransformer:
         generator: a trained model, see `agetrans.models`.
         age_groups: what the columns of its labels stand for.
         framing: how faces are cut out for it, and pictures rounded: "ffhq", or "agetransgan" for the authors' way.
+        landmarks: points that faces are found by: 5, or 68, AgeTransGAN's, see `agetrans.faces.face_finder`.
         batch_size: frames decoded at once: more take more memory.
         stopwatch: counts the seconds spent on finding, encoding, decoding and composing.
+
+    Raises:
+        LandmarksMissing: 68 landmarks need the extra `landmarks`.
     """
 
     def __init__(
@@ -161,6 +165,7 @@ class AgeTransformer:
         age_groups: AgeGroups,
         *,
         framing: str = "ffhq",
+        landmarks: int = 5,
         batch_size: int = 4,
         stopwatch: Stopwatch | None = None,
     ) -> None:
@@ -169,6 +174,7 @@ class AgeTransformer:
         self.generator = generator
         self.age_groups = age_groups
         self.framing = framing
+        self.find_faces = face_finder(landmarks, framing)
         self.stopwatch = stopwatch or Stopwatch()
         self._engine = Engine(generator, batch_size)
 
@@ -187,10 +193,11 @@ class AgeTransformer:
             path_or_name: see `agetrans.load_snapshot`.
             framing: "ffhq" or "agetransgan"; by default the snapshot's.
             precision: "float32" or "bfloat16", see `agetrans.load_snapshot`.
-            **options: `batch_size` and `stopwatch`, see the class.
+            **options: `landmarks`, `batch_size` and `stopwatch`, see the class.
 
         Raises:
             SnapshotError: see `agetrans.load_snapshot`.
+            LandmarksMissing: see the class.
         """
         snapshot = load_snapshot(path_or_name, precision=precision)
         return cls(snapshot.generator, snapshot.age_groups, framing=framing or snapshot.framing, **options)
@@ -249,7 +256,7 @@ class AgeTransformer:
         plan = AgePlan.of(self.age_groups, ages, groups, steps)
         picture = as_picture(image)
         with self.stopwatch.measure("finding"):
-            chosen = choose_face(find_faces(picture), face) if isinstance(face, (str, int)) else face
+            chosen = choose_face(self.find_faces(picture), face) if isinstance(face, (str, int)) else face
             if len(chosen) > 1 and not paste:
                 raise ValueError(
                     "Crops of several faces do not fit into one run: choose a face by its number."
