@@ -18,6 +18,15 @@ from agetrans.training.trainer import Trainer
 if BACKEND == "tensorflow":
     import tensorflow as tf
 
+    LOST = (
+        tf.errors.UnavailableError,
+        tf.errors.InternalError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+    )
+    """What TensorFlow raises when another worker has gone; on one machine they mean something else."""
+
 
 class WorkerLost(RuntimeError):
     """Another worker of the run no longer answers. The message is one sentence that says what to do."""
@@ -77,7 +86,8 @@ class Devices:
                 each of its devices.
             ticks: Epochs of Keras.
             steps_per_tick: Steps of each.
-            callbacks: Told of ticks and steps as by `fit`.
+            callbacks: Told of ticks and steps as by `fit`. Who sets the trainer's `stop_training` ends the tick with
+                that step, and the training with that tick.
 
         Raises:
             WorkerLost: Another worker no longer answers.
@@ -97,9 +107,9 @@ class Devices:
             return
         try:
             self._fit_together(trainer, batches, ticks, steps_per_tick, callbacks)
-        except (tf.errors.UnavailableError, tf.errors.InternalError, tf.errors.AbortedError) as error:
-            raise _lost(error) from error
-        except (tf.errors.CancelledError, tf.errors.DeadlineExceededError) as error:
+        except LOST as error:
+            if self.workers == 1:
+                raise
             raise _lost(error) from error
 
     def _fit_together(
@@ -119,13 +129,18 @@ class Devices:
         if not trainer.run_eagerly:
             step = tf.function(step)
         told = keras.callbacks.CallbackList(list(callbacks), model=trainer)
+        trainer.stop_training = False
         told.on_train_begin()
         for tick in range(ticks):
             told.on_epoch_begin(tick)
             for number in range(steps_per_tick):
                 batch = next(batches)
                 told.on_train_batch_end(number, step(self._spread(batch, pieces)))
+                if trainer.stop_training:
+                    break
             told.on_epoch_end(tick)
+            if trainer.stop_training:
+                break
         told.on_train_end()
 
     def _spread(self, batch: dict[str, np.ndarray], pieces: int) -> dict[str, Any]:

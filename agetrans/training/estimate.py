@@ -5,14 +5,13 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import keras
 import numpy as np
 from keras import ops
 
 from agetrans.data.facebatches import FaceBatches
-from agetrans.models.generator import Generator
 from agetrans.training.autodiff import BACKEND
 from agetrans.training.settings import Settings
 from agetrans.training.trainer import Trainer
@@ -29,7 +28,7 @@ class Estimate:
 
     Attributes:
         seconds_a_step: Of the whole batch, on the device that measured.
-        memory: Bytes on a device.
+        memory: Bytes that a step of all photographs holds at a time, without the weights.
         how: What was measured.
     """
 
@@ -45,10 +44,16 @@ def trial_settings(settings: Settings, picture_size: int) -> tuple[Settings, int
     return replace(settings, size=size, batch=TRIAL_BATCH, accumulate=1), picture_size // factor
 
 
+def family_trial(settings: Settings) -> Settings:
+    """The settings of a small batch of families: pairs and photographs about as in the run's."""
+    pairs = min(TRIAL_BATCH - 1, max(1, round(TRIAL_BATCH * settings.pairs / settings.batch)))
+    return replace(settings, batch=TRIAL_BATCH, pairs=pairs)
+
+
 def measure(
     settings: Settings, trainer: Trainer, batches: FaceBatches, picture_size: int, trial_side: int
 ) -> Estimate:
-    """Takes two steps of the stand-in, eagerly, the second one timed.
+    """What a step on photographs costs, from `measure_step` of a stand-in.
 
     Args:
         settings: Of the run.
@@ -60,6 +65,20 @@ def measure(
     arrays = batches.make(1)
     for name in {"image", "picture_noise"} & arrays.keys():
         arrays[name] = arrays[name][:, :trial_side, :trial_side]
+    return measure_step(settings, trainer, arrays, (picture_size / trial_side) ** 2)
+
+
+def measure_step(
+    settings: Settings, trainer: Trainer, arrays: dict[str, np.ndarray], pixels: float = 1.0
+) -> Estimate:
+    """Takes two steps eagerly, the second one timed.
+
+    Args:
+        settings: Of the run.
+        trainer: The run's, or a stand-in.
+        arrays: A batch of `TRIAL_BATCH` pictures for it.
+        pixels: Pixels of a picture of the run, over those of the batch's.
+    """
     batch = {name: ops.convert_to_tensor(array) for name, array in arrays.items()}
     before = _peak()
     trainer.steps.assign(1)  # without the lazy phases, which come seldom
@@ -68,27 +87,34 @@ def measure(
     logs = trainer.train_step(batch)
     _ = [float(ops.convert_to_numpy(value)) for value in logs.values()]
     seconds = time.perf_counter() - start
-    pixels = (picture_size / trial_side) ** 2 * settings.batch / TRIAL_BATCH
-    activations = max(0.0, _peak() - before) * pixels / settings.accumulate
-    weights = BYTES_A_PARAMETER * parameters(trainer)
-    how = (
-        f"a step of {TRIAL_BATCH} pictures of {trial_side} pixels took {seconds:.1f} s here, without a graph"
-    )
-    return Estimate(seconds * pixels, activations + weights, how)
+    scale = pixels * settings.batch / TRIAL_BATCH
+    memory = max(0.0, _peak() - before) * scale / settings.accumulate
+    side = next(array.shape[1] for array in arrays.values() if array.ndim == 4)
+    how = f"a step of {TRIAL_BATCH} pictures of {side} pixels took {seconds:.1f} s here, without a graph"
+    return Estimate(seconds * scale, memory, how)
 
 
-def parameters(trainer: Trainer) -> int:
-    """Trainable numbers of generator and discriminator."""
-    networks: tuple[Generator, ...] = (trainer.generator, trainer.discriminator)
-    return sum(int(np.prod(v.shape)) for network in networks for v in network.trainable_variables)
+def weight_bytes(trainer: Trainer) -> int:
+    """Bytes that weights, gradients, optimisers and the average take, on every device."""
+    networks: list[keras.Model] = [trainer.generator]
+    if "discriminator" in trainer.phases:
+        networks.append(trainer.discriminator)
+    numbers = sum(int(np.prod(v.shape)) for network in networks for v in network.trainable_variables)
+    return BYTES_A_PARAMETER * numbers
 
 
 def _peak() -> float:
-    """The most memory that has been used so far, in bytes."""
+    """The most memory that the device has used so far, in bytes: the GPU's, or on a CPU this process'."""
     if BACKEND == "torch":
         import torch
 
         if torch.cuda.is_available():
             return float(torch.cuda.max_memory_allocated())
-    measure_peak: Callable[[], float] = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # noqa: E731
-    return measure_peak() * (1.0 if sys.platform == "darwin" else 1024.0)
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_logical_devices("GPU")
+        if gpus:
+            return float(tf.config.experimental.get_memory_info(gpus[0].name)["peak"])
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(used) * (1.0 if sys.platform == "darwin" else 1024.0)

@@ -89,11 +89,13 @@ class PhotographTrainer(Trainer):
                 network.trainable = False
         centres = age_groups.centres if critic_centres is None else critic_centres
         self.critic_centres = np.asarray(centres, np.float32)
-        self.phases = {"generator": 1, "discriminator": 1}
+        self.phases = {"generator": 1}
         if terms.path_length:
             self.phases["path_length"] = PATH_INTERVAL
-        if terms.r1:
-            self.phases["r1"] = R1_INTERVAL
+        if terms.adversarial or terms.age_class:
+            self.phases["discriminator"] = 1
+            if terms.r1:
+                self.phases["r1"] = R1_INTERVAL
         self._track(decay)
         self.mean_path = self.add_weight(
             shape=(),
@@ -149,23 +151,33 @@ class PhotographTrainer(Trainer):
             made.append(tuple(ops.stop_gradient(picture) for picture in pictures))
         logs = _means([terms for *_, terms in results])
         if self.terms.path_length:
-            logs["path_length"], extra = self._penalty("path_length", batch, self._path_loss, self.generator)
+            (logs["path_length"], moved), extra = self._lazy(
+                "path_length", batch, self._path_loss, 2, self.generator
+            )
             gradients = [a + b for a, b in zip(gradients, extra, strict=True)]
+            # Out here, because tf.distribute gathers what replicas assign, and does not in a branch of a graph.
+            self.mean_path.assign_add(moved)
         self.improve_generator(gradients)
 
+        if "discriminator" in self.phases:
+            logs |= self._improve_discriminator(batch, made)
+        self.steps.assign_add(1)
+        return {name: ops.stop_gradient(value) for name, value in logs.items()}
+
+    def _improve_discriminator(self, batch: dict[str, Any], made: list[tuple[Any, ...]]) -> dict[str, Any]:
+        """One step of the discriminator, on what the generator made of each piece; returns its terms."""
         variables = self.discriminator.trainable_variables
         results, gradients = mean_gradients(
             lambda piece: self._discriminator_loss(self._piece(batch, piece), made[piece]),
             self.pieces,
             variables,
         )
-        logs |= _means([terms for _, terms in results])
+        logs = _means([terms for _, terms in results])
         if self.terms.r1:
-            logs["r1"], extra = self._penalty("r1", batch, self._r1_loss, self.discriminator)
+            (logs["r1"],), extra = self._lazy("r1", batch, self._r1_loss, 1, self.discriminator)
             gradients = [a + b for a, b in zip(gradients, extra, strict=True)]
         apply_mean(self.discriminator_optimizer, gradients, variables)
-        self.steps.assign_add(1)
-        return {name: ops.stop_gradient(value) for name, value in logs.items()}
+        return logs
 
     def _piece(self, batch: dict[str, Any], piece: int) -> dict[str, Any]:
         size = ops.shape(batch["image"])[0] // self.pieces
@@ -173,21 +185,28 @@ class PhotographTrainer(Trainer):
         part["image"] = to_floats(part["image"])
         return part
 
-    def _penalty(self, phase: str, batch: dict[str, Any], loss: Any, network: Any) -> tuple[Any, list[Any]]:
-        """A lazy phase: its penalty, times its interval where it is due and 0 elsewhere, and its gradients."""
+    def _lazy(
+        self, phase: str, batch: dict[str, Any], loss: Any, count: int, network: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """A lazy phase: the `count` numbers that its loss gives beside itself, and its gradients.
+
+        The numbers are means over the pieces of the batch. All is 0 where the phase is not due.
+        """
         variables = network.trainable_variables
 
         def take() -> tuple[Any, ...]:
             results, gradients = mean_gradients(
                 lambda piece: loss(self._piece(batch, piece)), self.pieces, variables
             )
-            return sum(value for _, value in results) / self.pieces, *gradients
+            _, *numbers = (sum(values) / self.pieces for values in zip(*results, strict=True))
+            return *numbers, *gradients
 
         def leave() -> tuple[Any, ...]:
-            return ops.zeros(()), *(ops.zeros_like(variable) for variable in variables)
+            zeros = (ops.zeros(()) for _ in range(count))
+            return *zeros, *(ops.zeros_like(variable) for variable in variables)
 
-        penalty, *gradients = ops.cond(self.due(phase), take, leave)
-        return penalty, gradients
+        taken = ops.cond(self.due(phase), take, leave)
+        return list(taken[:count]), list(taken[count:])
 
     def _generator_loss(self, batch: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """The generator's loss, the pictures that it made, and the loss's terms."""
@@ -289,7 +308,8 @@ class PhotographTrainer(Trainer):
         penalty = R1_INTERVAL * losses.r1_penalty(gradient)
         return self.terms.r1 * penalty, penalty
 
-    def _path_loss(self, batch: dict[str, Any]) -> tuple[Any, Any]:
+    def _path_loss(self, batch: dict[str, Any]) -> tuple[Any, Any, Any]:
+        """The loss, the penalty, and how far the running mean of path lengths moves."""
         identity, w = style_and_picture(self.generator, batch["image"], batch["target"])
         noise = batch["picture_noise"] / self.size
 
@@ -298,10 +318,9 @@ class PhotographTrainer(Trainer):
             return ops.sum(picture * noise, axis=(1, 2, 3))
 
         lengths = losses.path_lengths(input_gradient(projected, w))
-        mean = self.mean_path + PATH_DECAY * (ops.mean(ops.stop_gradient(lengths)) - self.mean_path)
-        self.mean_path.assign(mean)
-        penalty = PATH_INTERVAL * losses.path_length_penalty(lengths, mean)
-        return self.terms.path_length * penalty, penalty
+        moved = PATH_DECAY * (ops.mean(ops.stop_gradient(lengths)) - self.mean_path)
+        penalty = PATH_INTERVAL * losses.path_length_penalty(lengths, self.mean_path + moved)
+        return self.terms.path_length * penalty, penalty, moved
 
 
 def _means(logs: list[dict[str, Any]]) -> dict[str, Any]:

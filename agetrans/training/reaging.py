@@ -73,7 +73,11 @@ class ReAging(Trainer):
         self.centres = np.array(age_groups.centres, np.float32)
         self.output_size = output_size
         self.terms = weights or Weights()
-        self.phases = {"generator": 1, "discriminator": 1, "r1": R1_INTERVAL}
+        self.phases = {"generator": 1}
+        if self.terms.adversarial:
+            self.phases["discriminator"] = 1
+            if self.terms.r1:
+                self.phases["r1"] = R1_INTERVAL
         self._track(float(0.5 ** (1 / ema_half_life)))
         self.built = True
 
@@ -194,9 +198,12 @@ class ReAging(Trainer):
             )
             return loss, r1, *gradients
 
-        loss, r1, *gradients = ops.cond(
-            self.due("r1"), lambda: differentiate(True), lambda: differentiate(False)
-        )
+        if "r1" in self.phases:
+            loss, r1, *gradients = ops.cond(
+                self.due("r1"), lambda: differentiate(True), lambda: differentiate(False)
+            )
+        else:
+            loss, r1, *gradients = differentiate(False)
         apply_mean(self.discriminator_optimizer, gradients, variables)
         return loss, r1
 

@@ -24,7 +24,7 @@ STATE, GENERATOR, LOG, PARTIAL = "state.weights.h5", "generator.weights.h5", "lo
 
 
 class NotFinite(ValueError):
-    """A loss is no longer a number. The message is one sentence that says what to do."""
+    """A loss or a weight is no longer a number. The message is one sentence that says what to do."""
 
 
 class Record(keras.callbacks.Callback):
@@ -34,7 +34,8 @@ class Record(keras.callbacks.Callback):
     minutes the whole state goes to `state.weights.h5` and the averaged generator to `generator.weights.h5`, each
     written beside and then renamed, so that a run that is killed at any moment goes on from a whole state. Every few
     thousand photographs there is a contact sheet of a fixed sample, `sheets/NNNNNN.png` (thousands of photographs),
-    and a snapshot of the averaged generator, `snapshots/NNNNNN.weights.h5`.
+    and a snapshot of the averaged generator, `snapshots/NNNNNN.weights.h5`. A tick ends early when a signal came, and
+    at the run's last step.
 
     Args:
         folder: Of the run.
@@ -48,7 +49,7 @@ class Record(keras.callbacks.Callback):
         say: Takes the lines for the terminal.
 
     Raises:
-        NotFinite: A loss is no longer a number. The state on disk is the last good one.
+        NotFinite: A loss or a weight is no longer a number. The state on disk is the last good one.
     """
 
     def __init__(
@@ -71,13 +72,11 @@ class Record(keras.callbacks.Callback):
         self.stopping = False
 
     def stop_soon(self, *_: object) -> None:
-        """Takes a signal: the first lets the run end, saved, with this tick; the second ends it at once."""
+        """Takes a signal: the first lets the run end, saved, with this step; the second ends it at once."""
         if self.stopping:
             raise KeyboardInterrupt
         self.stopping = True
-        self.say(
-            "Stopping when this line of the log is done. Once more stops at once, at the last checkpoint."
-        )
+        self.say("Stopping when this step is done. Once more stops at once, at the last checkpoint.")
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.saved_at = self.tick_at = time.monotonic()
@@ -97,6 +96,8 @@ class Record(keras.callbacks.Callback):
         # Keras' own logs are those of an epoch's last step.
         self.sums = {name: self.sums.get(name, 0.0) + value for name, value in (logs or {}).items()}
         self.count += 1
+        if self.stopping or self.before + self.count >= self.total_steps:
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         means = {name: float(value) / self.count for name, value in self.sums.items()}
@@ -133,8 +134,9 @@ class Record(keras.callbacks.Callback):
         return int(ops.convert_to_numpy(self.model.steps))
 
     def save(self) -> None:
-        """Writes the state and the averaged generator, each atomically."""
+        """Writes the state and the averaged generator, each atomically, if all their weights are numbers."""
         self.saved_at = time.monotonic()
+        self._check_weights()
         if not self.writes:
             return
         save_atomically(self.model, self.folder / STATE)
@@ -142,6 +144,7 @@ class Record(keras.callbacks.Callback):
             save_atomically(generator, self.folder / GENERATOR)
 
     def _picture(self, step: int) -> None:
+        self._check_weights()
         if not self.writes:
             return
         name = f"{round(step * self.batch / 1000):06}"
@@ -156,10 +159,20 @@ class Record(keras.callbacks.Callback):
     def _check(self, means: dict[str, float]) -> None:
         wrong = [name for name, value in means.items() if not math.isfinite(value)]
         if wrong:
-            raise NotFinite(
-                f"The loss {wrong[0]} is no longer a number, between steps {self.before} and {self.step}: the last "
-                f"good state is kept in {self.folder}. Run the same command again with a lower --learning_rate."
-            )
+            raise self._not_finite(f"The loss {wrong[0]}")
+
+    def _check_weights(self) -> None:
+        """Losses are those before a step: only the weights tell whether the last step left numbers."""
+        for variable in self.model.variables:
+            values = ops.convert_to_numpy(ops.cast(variable, "float32"))
+            if not np.isfinite(values).all():
+                raise self._not_finite(f"The weight {variable.path}")
+
+    def _not_finite(self, what: str) -> NotFinite:
+        return NotFinite(
+            f"{what} is no longer a number, between steps {self.before} and {self.step}: the last "
+            f"good state is kept in {self.folder}. Run the same command again with a lower --learning_rate."
+        )
 
     def _progress(self, means: dict[str, float]) -> str:
         step = self.step

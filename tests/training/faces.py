@@ -21,6 +21,10 @@ from tests.models import agetrans_reference as reference
 GROUPS = AgeGroups((0, 30), (15.0, 45.0))
 SIZE = 64
 LEVELS = (8, 4)
+PATH_ALONE = Terms(
+    adversarial=0.0, age_class=0.0, reconstructed=0.0, cycle=0.0, triplet=0.0, identity=0.0, path_length=2.0
+)
+"""The path length, and what keeps the picture: the smallest step of AgeTransGAN."""
 
 
 def write_shards(folder: Path, count: int = 8) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from agetrans.training.autodiff import input_gradient
 from agetrans.training.photographs import PATH_INTERVAL, R1_INTERVAL
 from agetrans.training.weights import Terms
 from tests.models.agetrans_reference import numbers
-from tests.training.faces import SIZE, make_batches, make_trainer, write_shards
+from tests.training.faces import PATH_ALONE, SIZE, make_batches, make_trainer, write_shards
 
 EXPECTED = Path(__file__).with_name("photographs.json")
 ALL = Terms(gradient=2.0, own_age=0.1, identity_squared=0.5)
@@ -139,6 +140,27 @@ def test_the_path_length(painted: Taken, shards: Shards) -> None:
         PATH_INTERVAL * ((lengths - mean) ** 2).mean(), rel=0.02
     )
     assert float(numbers(painted.trainer.mean_path)) == pytest.approx(mean, rel=0.02)
+
+
+def test_pieces_move_the_mean_path_length_once(shards: Shards) -> None:
+    means, penalties = [], []
+    for pieces in (1, 4):
+        trainer = make_trainer("agetransgan", pieces=pieces, terms=PATH_ALONE)
+        logs, _ = sgd_step(trainer, make_batches(shards, 8, parts=pieces, trainer=trainer).make(0))
+        means.append(float(numbers(trainer.mean_path)))
+        penalties.append(logs["path_length"])
+    assert means[1] == pytest.approx(means[0], rel=1e-4)
+    # Each piece is held against a mean that its own lengths have moved by a hundredth.
+    assert penalties[1] == pytest.approx(penalties[0], rel=0.02)
+
+
+def test_without_its_losses_the_discriminator_does_not_train(shards: Shards) -> None:
+    trainer = make_trainer(terms=replace(ALL, adversarial=0.0, age_class=0.0))
+    assert trainer.phases == {"generator": 1}
+    logs, gradients = sgd_step(trainer, make_batches(shards).make(0))
+    assert not logs.keys() & {"adversarial", "discriminator", "real_class", "r1"}
+    assert not gradients["discriminator"].any()
+    assert gradients["generator"].any()
 
 
 def test_pieces_give_the_gradients_of_the_whole_batch(shards: Shards) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -21,14 +23,16 @@ from tests.training.toys import Toy, numbers_from
 TICK = 3
 
 
-def run(folder: Path, ticks: int, poison: int | None = None, minutes: float = 0.0, **options: Any) -> Toy:
+def run(
+    folder: Path, ticks: int, poison: int | None = None, minutes: float = 0.0, total: int = 99, **options: Any
+) -> Toy:
     """Goes on with the run in a folder for some ticks, as `train.py` does."""
     folder.mkdir(exist_ok=True)
     toy = Toy()
     done = restore(toy, folder)
     if not done:
         toy.restart_average()
-    record = Record(folder, 4, 99, minutes, say=lambda line: None, **options)
+    record = Record(folder, 4, total, minutes, say=lambda line: None, **options)
     Devices().fit(toy, numbers_from(done, poison), ticks, TICK, [record])
     return toy
 
@@ -133,21 +137,63 @@ def test_only_the_first_worker_writes(tmp_path: Path) -> None:
     assert list((tmp_path / "a").iterdir()) == []
 
 
-def test_a_first_signal_ends_the_run_saved_and_a_second_at_once(tmp_path: Path) -> None:
-    toy, record = Toy(), Record(tmp_path, 4, 99, 1e6, say=lambda line: None)
+class After(keras.callbacks.Callback):
+    """Does something when a step of the run, counted from 1, is done."""
 
-    def stopping() -> Any:
-        for number, batch in enumerate(numbers_from(0)):
-            if number == 4:
-                record.stop_soon()
-            yield batch
+    def __init__(self, step: int, action: Callable[[], object]) -> None:
+        super().__init__()
+        self.left, self.action = step, action
 
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.action()
+
+
+def test_a_first_signal_ends_the_run_saved_after_its_step_and_a_second_at_once(
+    whole: tuple[Path, Toy], tmp_path: Path
+) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    toy, record = Toy(), Record(folder, 4, 99, 1e6, say=lambda line: None)
+    toy.restart_average()
     with pytest.raises(KeyboardInterrupt):
-        Devices().fit(toy, stopping(), 9, TICK, [record])
-    again = Toy()
-    assert restore(again, tmp_path) in (6, 9)  # batches are fetched ahead of the step that uses them
+        Devices().fit(toy, numbers_from(0), 9, TICK, [After(4, record.stop_soon), record])
     with pytest.raises(KeyboardInterrupt):
         record.stop_soon()
+    assert [line["step"] for line in log(folder)] == [3, 4]
+    assert restore(Toy(), folder) == 4
+    again = run(folder, 9, total=12)
+    np.testing.assert_array_equal(state(again), state(whole[1]))
+
+
+def test_a_run_ends_with_its_last_step_though_the_tick_is_longer(tmp_path: Path) -> None:
+    toy = run(tmp_path, 9, minutes=1e6, total=5)
+    assert int(numbers(toy.steps)) == 5
+    assert [line["step"] for line in log(tmp_path)] == [3, 5]
+    assert restore(Toy(), tmp_path) == 5
+
+
+@pytest.mark.parametrize("sheet_steps", [None, 6])
+def test_a_weight_that_is_no_number_is_not_saved_though_the_losses_were(
+    sheet_steps: int | None, whole: tuple[Path, Toy], tmp_path: Path
+) -> None:
+    """Losses are taken before the step's update: the last update of a tick shows in the weights alone."""
+    folder = tmp_path / "a"
+    run(folder, 1)
+    toy = Toy()
+    restore(toy, folder)
+    record = Record(folder, 4, 99, 0.0, sheet_steps, say=lambda line: None)
+    weight = toy.average[0]
+    spoil = After(TICK, lambda: weight.assign(np.full(weight.shape, np.nan)))
+    with pytest.raises(
+        NotFinite, match=r"The weight .*average0 is no longer a number, between steps 3 and 6"
+    ):
+        Devices().fit(toy, numbers_from(3), 2, TICK, [spoil, record])
+    assert not (folder / "snapshots").exists()
+    again = run(folder, 3)
+    np.testing.assert_array_equal(state(again), state(whole[1]))
+    assert log(folder) == log(whole[0])
 
 
 def test_progress_names_the_time_left(tmp_path: Path) -> None:
