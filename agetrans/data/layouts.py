@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -194,14 +195,15 @@ class MTLFaceList(Layout):
     """
 
     name = "mtlface"
+    line = re.compile(r"(\S+) (.+) (\S+) ([01])")
 
     def __init__(self, labels: Path | None = None) -> None:
         self.labels = labels
 
     def read(self, folder: Path) -> Collection:
         labels, found = self.labels or _only(folder, "*.txt"), Collection()
-        for number, line in enumerate(labels.read_text(encoding="utf-8").splitlines(), 1):
-            match = re.fullmatch(r"(\S+) (.+) (\S+) ([01])", line.strip())
+        for number, line in enumerate(_text(labels).splitlines(), 1):
+            match = self.line.fullmatch(line.strip())
             if match is not None:
                 identity, file, age, gender = match.groups()
                 found.add(folder / file, age, gender == "1", identity)
@@ -261,6 +263,8 @@ def find_layout(
     Raises:
         DataError: No layout fits, or there is none of that name.
     """
+    if name == "auto":
+        name, labels = _detect(folder, labels)
     listed = {
         FFHQAging.name: FFHQAging(labels),
         MTLFaceList.name: MTLFaceList(labels),
@@ -271,25 +275,30 @@ def find_layout(
         return FILE_NAME_LAYOUTS[name]()
     if name in listed:
         return listed[name]
-    if name != "auto":
-        raise DataError(f"There is no layout {name}: the layouts are {', '.join(LAYOUTS)}.")
-    detected = _detect(folder, labels)
-    return FILE_NAME_LAYOUTS[detected]() if detected in FILE_NAME_LAYOUTS else listed[detected]
+    raise DataError(f"There is no layout {name}: the layouts are {', '.join(LAYOUTS)}.")
 
 
-def _detect(folder: Path, labels: Path | None) -> str:
-    lists = [labels] if labels else _lists(folder, "*.csv") + _lists(folder, "*.txt")
+def _detect(folder: Path, labels: Path | None) -> tuple[str, Path | None]:
+    """The name of the layout that a folder shows, and its list of labels where it has one."""
+    if labels is not None:
+        if labels.suffix == ".txt":
+            return MTLFaceList.name, labels
+        return FFHQAging.name if "image_number" in _first_line(labels) else Manifest.name, labels
+    # Collections bring notes along: a list counts only if it starts as one.
+    lists = [(name, path) for path in _lists(folder, "*.csv") if (name := _kind_of_csv(path))]
+    lists += [
+        (MTLFaceList.name, path)
+        for path in _lists(folder, "*.txt")
+        if MTLFaceList.line.fullmatch(_first_line(path))
+    ]
     if len(lists) == 1:
-        if lists[0].suffix == ".txt":
-            return MTLFaceList.name
-        header = lists[0].open(encoding="utf-8").readline()
-        return FFHQAging.name if "image_number" in header else Manifest.name
+        return lists[0]
     pictures = list(picture_files(folder))
     if not pictures:
         raise DataError(f"There is no picture in {folder}.")
     for layout in (*(kind() for kind in FILE_NAME_LAYOUTS.values()), DAL()):
         if len(layout.read(folder).photographs) >= DETECTION_SHARE * len(pictures):
-            return layout.name
+            return layout.name, None
     raise DataError(
         f"The files of {folder}, such as {pictures[0].name}, are named as in no layout known: write a CSV with the "
         "columns file and age, and name it with --labels."
@@ -310,18 +319,51 @@ def _only(folder: Path, pattern: str) -> Path:
     return paths[0]
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+def _kind_of_csv(path: Path) -> str | None:
+    columns = [column.strip('" ') for column in _first_line(path).split(",")]
+    if "image_number" in columns:
+        return FFHQAging.name
+    return Manifest.name if {"file", "age"} <= {*columns} else None
+
+
+def _first_line(path: Path) -> str:
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return file.readline().strip()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return file.read()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not written in UTF-8, at byte {error.start}: save it as UTF-8."
+        ) from error
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    rows, lines = [], []
+    try:
+        for row in reader:
+            rows.append(row)
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        raise DataError(f"{path}, after line {reader.line_num}: it is no CSV ({error}).") from error
     missing = [column for column in columns if column not in (reader.fieldnames or ())]
     if missing:
         raise DataError(
             f"{path} has no column {missing[0]}: its first line must name the columns {', '.join(columns)}."
         )
+    for row, line in zip(rows, lines, strict=True):
+        short = [column for column in columns if row[column] is None]
+        if short:
+            raise DataError(f"{path}, line {line}: it is too short to have the column {short[0]}.")
     return rows
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,19 +65,25 @@ class Shards:
         male: 1 a man, 0 a woman, -1 not known: `(N,)` int8.
         identities: Names, "" where not known.
         size: Side of the pictures in pixels.
+        fingerprint: Of all records in their order, wherever the folder lies: 16 hexadecimal digits.
 
     Raises:
-        DataError: There are no shards, one is broken, or they hold pictures of several sizes.
+        DataError: There are no shards, some are missing, one is broken, or they hold pictures of several sizes.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._places: list[tuple[mmap.mmap, int, int, Path]] = []
+        records = hashlib.sha256()
         years, male, identities, sizes = [], [], [], set()
-        for path in sorted(folder.glob("*.tfrecord")):
+        paths = sorted(folder.glob("*.tfrecord"))
+        _check_whole(folder, paths)
+        for path in paths:
             try:
                 for place, features in self._scan(path):
                     self._places.append(place)
+                    data, offset, length, _ = place
+                    records.update(length.to_bytes(8, "little") + data[offset + length : offset + length + 4])
                     years.append(features["years"])
                     male.append(features["male"])
                     identities.append(_bytes(features, "identity").decode())
@@ -94,6 +103,7 @@ class Shards:
         self.years = np.array(years, np.float32)
         self.male = np.array(male, np.int8)
         self.identities = identities
+        self.fingerprint = records.hexdigest()[:16]
 
     def __len__(self) -> int:
         return len(self._places)
@@ -132,6 +142,18 @@ class Shards:
     def pictures(self, indices: Sequence[int]) -> np.ndarray:
         """Several pictures, `(N, size, size, 3)` uint8 RGB."""
         return np.stack([self.picture(index) for index in indices])
+
+
+def _check_whole(folder: Path, paths: Sequence[Path]) -> None:
+    """Refuses a folder that lacks some of the shards that the names of the others count."""
+    numbered = [match for path in paths if (match := re.fullmatch(r".*-\d+-of-(\d+)\.tfrecord", path.name))]
+    totals = Counter(int(match[1]) for match in numbered)
+    for total, count in totals.items():
+        if count < total:
+            raise DataError(
+                f"{folder} holds {count} of {total} shards: run the same agetrans prepare again, which goes on where "
+                "it stopped, or copy the others."
+            )
 
 
 def _bytes(features: dict[str, Value], name: str) -> bytes:
