@@ -40,7 +40,7 @@ class Sources:
         families: Folder of family shards, and
         photos: framed photographs (`.npz`), for training on families.
         critic: Weights of the age critic, where a term needs one.
-        recogniser: Keras model of faces to embeddings, where a term needs one.
+        recogniser: Run of a recogniser, or a converted checkpoint, where a term needs one.
     """
 
     shards: Shards | None = None
@@ -158,7 +158,8 @@ def build_trainer(
         picture_size: Side of the photographs, where it is not that of the shards.
 
     Raises:
-        DataError: A term needs a network that is not given.
+        DataError: A term needs a network that is not given, or a network cannot be of that size or those levels.
+        CommandError: The recogniser's folder holds none.
     """
     generator = build_generator(settings)
     critic = load_estimator(sources.critic, settings.policy) if sources.critic else None
@@ -166,13 +167,14 @@ def build_trainer(
     if settings.pairs:
         return _families_trainer(settings, sources, generator, critic, steps)
     assert sources.shards is not None
-    recogniser = keras.models.load_model(sources.recogniser) if sources.recogniser else None
+    side = picture_size or sources.shards.size
+    recogniser = _recogniser(sources.recogniser, side) if sources.recogniser else None
     decay = 0.5 ** (settings.batch / (1000 * settings.ema_kimg))
     try:
         trainer = PhotographTrainer(
             generator,
             age_groups,
-            picture_size or sources.shards.size,
+            side,
             settings.terms,
             decay,
             settings.accumulate,
@@ -182,11 +184,19 @@ def build_trainer(
             dtype=settings.policy,
         )
     except ValueError as error:
-        raise DataError(f"{error} Name it with --critic or --recogniser, or set the loss to 0.") from error
+        raise DataError(str(error)) from error
     trainer.compile(
         settings.learning_rate, settings.discriminator_rate, settings.beta_1, settings.jit_compile
     )
     return trainer, None
+
+
+def _recogniser(run: Path, side: int) -> keras.Model:
+    # Not at the top: a run without that loss needs nothing of recognition.
+    from agetrans.recognition.session import load_recogniser
+    from agetrans.training.embedding import face_reader
+
+    return face_reader(load_recogniser(run), side)
 
 
 def _families_trainer(
@@ -195,14 +205,17 @@ def _families_trainer(
     photos, age_groups = _photos(sources), parse_groups(settings.group)
     ruler = Ruler(reader(critic), photos["pictures"], photos["age"], age_groups)
     half_life = 1000 * settings.ema_kimg / settings.batch
-    trainer = ReAging(
-        generator,
-        age_groups,
-        settings.output_size,
-        settings.family_terms,
-        half_life,
-        dtype=settings.policy,
-    )
+    try:
+        trainer = ReAging(
+            generator,
+            age_groups,
+            settings.output_size,
+            settings.family_terms,
+            half_life,
+            dtype=settings.policy,
+        )
+    except ValueError as error:
+        raise DataError(str(error)) from error
     trainer.compile(
         keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.1),
         settings.discriminator_rate,

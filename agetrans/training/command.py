@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from agetrans.cli.console import CommandError, SentenceParser, check_out, in_sentences, shown
 from agetrans.data.labelled import DataError, check_groups, describe_groups, parse_groups
-from agetrans.training.settings import Settings, load_preset, presets, term_names
-from agetrans.training.weights import Terms
+from agetrans.training.settings import Settings, load_preset, loss_flag, presets, term_names
+from agetrans.training.weights import Terms, Weights
 
 DEFAULT_PRESET = "cpu"
 SETTING_FLAGS = {
@@ -32,6 +32,8 @@ SETTING_FLAGS = {
     "checkpoint_minutes": ("minutes between two checkpoints", float),
 }
 """Settings that a flag may change, each with its help and type."""
+WITHOUT_EFFECT = {"families": ("levels", "jit_compile", "recogniser"), "photographs": ("families", "photos")}
+"""Flags that one kind of training does not read."""
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -60,12 +62,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add(
         "--recogniser",
         type=Path,
-        metavar="FILE",
-        help="Keras model of faces to embeddings, for --recogniser_loss",
+        metavar="RUN",
+        help="a run of agetrans train-recognition, or a converted checkpoint, for --recogniser_loss",
     )
     add("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/PRESET_GROUP)")
     add("--start", metavar="RUN", help="a run, of any size, or a snapshot whose generator starts this one")
-    add("--seed", type=int, default=0, metavar="N", help="of weights and data (default: 0)")
+    add("--seed", type=int, metavar="N", help="of weights and data (default: 0)")
     add("--devices", type=int, metavar="N", help="devices to train on (default: all GPUs)")
     add("--dry_run", action="store_true", help="only say what would run: data, sizes, memory, time")
     add(
@@ -77,12 +79,16 @@ def parse(argv: list[str]) -> argparse.Namespace:
     add("--jit_compile", action="store_true", default=None, help="compile the step with XLA; slower on CPUs")
     for name, (text, kind) in SETTING_FLAGS.items():
         add(f"--{name}", type=kind, metavar=kind.__name__.upper(), help=text)
-    losses = parser.add_argument_group("losses (0 switches one off)")
-    for name in term_names():
+    losses = parser.add_argument_group(
+        "losses (0 switches one off)",
+        f"On families there are {', '.join(term_names(Weights()))}; on photographs all but "
+        f"{', '.join(name for name in term_names(Weights()) if name not in term_names(Terms()))}.",
+    )
+    for name in dict.fromkeys((*term_names(Terms()), *term_names(Weights()))):
         if name == "least_squares":
             losses.add_argument("--least_squares", action="store_true", default=None, help="LSGAN's game")
         else:
-            losses.add_argument(f"--{name}_loss", type=float, metavar="WEIGHT")
+            losses.add_argument(f"--{loss_flag(name)}", type=float, metavar="WEIGHT")
     return parser.parse_args(argv[1:])
 
 
@@ -99,12 +105,12 @@ def resolve(flags: argparse.Namespace) -> tuple[Settings, str]:
     settings, text = load_preset(flags.preset)
     names = (*SETTING_FLAGS, "levels", "jit_compile")
     changes = {name: getattr(flags, name) for name in names if getattr(flags, name) is not None}
-    terms: dict[str, Any] = {}
-    for item in fields(Terms):
-        value = getattr(flags, item.name if item.name == "least_squares" else f"{item.name}_loss")
-        if value is not None:
-            terms[item.name] = value
-    settings = replace(settings, **changes, terms=replace(settings.terms, **terms))
+    seed = (settings.seed or 0) if flags.seed is None else flags.seed
+    settings = _with_losses(replace(settings, **changes, seed=seed), flags)
+    kind = "families" if settings.pairs else "photographs"
+    for name in WITHOUT_EFFECT[kind]:
+        if getattr(flags, name) is not None:
+            raise DataError(f"--{name} has no effect in training on {kind}: leave it away.")
     if settings.model not in ("agetrans", "agetransgan"):
         raise DataError(f"--model: there is agetrans and agetransgan, not {settings.model}.")
     if settings.policy not in ("float32", "mixed_bfloat16"):
@@ -113,7 +119,28 @@ def resolve(flags: argparse.Namespace) -> tuple[Settings, str]:
         if getattr(settings, name) <= 0:
             raise DataError(f"--{name} must be more than 0.")
     parse_groups(settings.group)
+    if settings.pairs and settings.model != "agetrans":
+        raise DataError(f"--model: families train agetrans, not {settings.model}.")
+    if 0 < settings.batch <= settings.pairs:
+        raise DataError(
+            f"--batch must be more than {settings.pairs}, not {settings.batch}: {settings.pairs} of a batch are pairs "
+            "of families, the others photographs."
+        )
     return settings, text
+
+
+def _with_losses(settings: Settings, flags: argparse.Namespace) -> Settings:
+    """Settings whose weights of losses, those of the run's kind of training, are the flags'."""
+    place, kind = ("family_terms", "families") if settings.pairs else ("terms", "photographs")
+    losses = getattr(settings, place)
+    given = {name: getattr(flags, loss_flag(name)) for name in (*term_names(Terms()), *term_names(Weights()))}
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name in changes:
+        if name not in term_names(losses):
+            raise DataError(
+                f"--{loss_flag(name)}: training on {kind} has no such loss; it has {', '.join(term_names(losses))}."
+            )
+    return replace(settings, **{place: replace(losses, **changes)})
 
 
 def run(flags: argparse.Namespace) -> int:
@@ -127,6 +154,9 @@ def run(flags: argparse.Namespace) -> int:
 def _run(flags: argparse.Namespace) -> int:
     settings, text = resolve(flags)
     shards = None if settings.pairs else _photographs(flags, settings)
+    if shards is not None:
+        settings = replace(settings, data=shards.fingerprint)
+        _check_networks(flags, settings.terms)
     for name in ("families", "photos", "critic") if settings.pairs else ():
         if getattr(flags, name) is None:
             raise CommandError(f"The preset {flags.preset} needs --{name}.")
@@ -145,7 +175,8 @@ def _run(flags: argparse.Namespace) -> int:
     sources = Sources(shards, flags.families, flags.photos, flags.critic, flags.recogniser)
     if flags.dry_run:
         return session.rehearse(settings, sources, flags.devices, text)
-    return session.train(settings, sources, out, flags.start, flags.seed, flags.devices)
+    assert settings.seed is not None
+    return session.train(settings, sources, out, flags.start, settings.seed, flags.devices)
 
 
 def _start(devices: int) -> None:
@@ -181,15 +212,37 @@ def _photographs(flags: argparse.Namespace, settings: Settings) -> Any:
     return shards
 
 
+def _check_networks(flags: argparse.Namespace, terms: Terms) -> None:
+    """Refuses losses without the frozen network that they need, and a recogniser that no loss asks."""
+    if terms.needs_critic and flags.critic is None:
+        raise CommandError(
+            "--perceptual_loss and --critic_age_loss need --critic, the weights of the age estimator: give it, or set "
+            "them to 0."
+        )
+    if terms.recogniser and flags.recogniser is None:
+        raise CommandError(
+            "--recogniser_loss needs --recogniser, a run of agetrans train-recognition or a converted checkpoint."
+        )
+    if flags.recogniser is not None and not terms.recogniser:
+        raise CommandError(
+            "--recogniser has no effect without --recogniser_loss: give that, or leave it away."
+        )
+
+
 def _check_folder(out: Path, settings: Settings) -> None:
     record = out / "settings.json"
     check_out(out)
-    if record.exists():
-        different = settings.differences(Settings.from_json(record.read_text(encoding="utf-8")))
-        if different:
-            raise CommandError(
-                f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
-            )
+    if not record.exists():
+        return
+    try:
+        earlier = Settings.from_json(record.read_text(encoding="utf-8"))
+    except (ValueError, TypeError, KeyError) as error:
+        raise CommandError(f"{record} is not of a run of train.py: give another --out.") from error
+    different = settings.differences(earlier)
+    if different:
+        raise CommandError(
+            f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
+        )
 
 
 def main(flags: argparse.Namespace) -> int:

@@ -39,6 +39,9 @@ class Settings:
         checkpoint_minutes: Minutes between two checkpoints.
         terms: Weights of the losses on photographs.
         family_terms: Weights of the losses on families.
+        seed: Of weights and data; None where a run is older than this.
+        data: Fingerprint of the photographs, `agetrans.data.shards.Shards.fingerprint`; None where there are none, or
+            a run is older than this.
     """
 
     model: str = "agetrans"
@@ -62,6 +65,8 @@ class Settings:
     checkpoint_minutes: float = 5.0
     terms: Terms = field(default_factory=Terms)
     family_terms: Weights = field(default_factory=Weights)
+    seed: int | None = None
+    data: str | None = None
 
     def to_json(self) -> str:
         """All settings as text, for the folder of a run."""
@@ -87,6 +92,7 @@ class Settings:
             "discriminator_rate",
         ]
         free += ["terms", "levels"] if self.pairs else ["family_terms", "output_size"]
+        free += [name for name in ("seed", "data") if None in (getattr(self, name), getattr(other, name))]
         return [
             item.name
             for item in fields(self)
@@ -124,6 +130,11 @@ def load_preset(name: str) -> tuple[Settings, str]:
     return settings, (module.__doc__ or "").strip()
 
 
-def term_names() -> list[str]:
-    """Names of the losses' weights, as flags have them."""
-    return [item.name for item in fields(Terms)]
+def term_names(losses: Terms | Weights) -> list[str]:
+    """Names of the losses' weights on photographs or on families."""
+    return [item.name for item in fields(losses)]
+
+
+def loss_flag(name: str) -> str:
+    """What the flag of a loss's weight is called, without the dashes."""
+    return name if name == "least_squares" else f"{name}_loss"

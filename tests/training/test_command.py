@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agetrans.data.labelled import DataError
+from agetrans.data.shards import Shards
 from agetrans.training.command import main, parse, resolve
 from agetrans.training.settings import Settings, load_preset, presets
-from agetrans.training.weights import Terms
+from agetrans.training.weights import Terms, Weights
 from tests.training.faces import write_shards
 
 REPOSITORY = Path(__file__).parents[2]
@@ -55,6 +58,21 @@ def test_the_ablation_of_the_authors_is_flags() -> None:
     assert margin.terms.margin == 0.1
 
 
+def test_loss_flags_are_those_of_the_kind_of_training() -> None:
+    preset, _ = load_preset("families_adversarial")
+    changed = settings_of(
+        "--preset", "families_adversarial", "--adversarial_loss", "0", "--pixel_loss", "5", "--mask_loss", "2"
+    )
+    expected = {"adversarial": 0.0, "pixel": 5.0, "mask": 2.0}
+    for item in fields(Weights):
+        wanted = expected.get(item.name, getattr(preset.family_terms, item.name))
+        assert getattr(changed.family_terms, item.name) == wanted
+    assert changed.terms == preset.terms
+    photographs = settings_of("--pixel_loss", "5")
+    assert photographs.terms.pixel == 5.0
+    assert photographs.family_terms == Weights()
+
+
 def test_a_preset_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(
@@ -75,6 +93,32 @@ def test_a_preset_of_ones_own(tmp_path: Path) -> None:
         (("--batch", "0"), "--batch must be more than 0"),
         (("--group", "9"), "Age groups are 10, 4"),
         (("--preset", "families_supervised"), "The preset families_supervised needs --families"),
+        (
+            ("--preset", "families_supervised", "--cycle_loss", "1"),
+            "--cycle_loss: training on families has no such loss; it has pixel, gradient, adversarial",
+        ),
+        (("--preset", "families_supervised", "--least_squares"), "--least_squares: training on families has"),
+        (("--mask_loss", "1"), "--mask_loss: training on photographs has no such loss; it has adversarial"),
+        (
+            ("--preset", "families_supervised", "--levels", "8"),
+            "--levels has no effect in training on families",
+        ),
+        (("--preset", "families_supervised", "--jit_compile"), "--jit_compile has no effect in training on"),
+        (
+            ("--preset", "families_supervised", "--recogniser", "r"),
+            "--recogniser has no effect in training on",
+        ),
+        (("--families", "f"), "--families has no effect in training on photographs: leave it away"),
+        (("--preset", "families_supervised", "--batch", "8"), "--batch must be more than 8, not 8"),
+        (("--preset", "families_supervised", "--model", "agetransgan"), "--model: families train agetrans"),
+        (
+            ("--data", "SHARDS", "--group", "0,30", "--perceptual_loss", "1"),
+            "--perceptual_loss and --critic_age_loss need --critic, the weights of the age estimator",
+        ),
+        (
+            ("--data", "SHARDS", "--group", "0,30", "--levels", "64,32", "--size", "64"),
+            "agetrans: The levels must be some of (32, 16, 8, 4), falling. Received: levels=(64, 32)\n",
+        ),
         (
             ("--data", "nowhere"),
             "There are no prepared photographs in nowhere: make them with agetrans prepare",
@@ -103,6 +147,58 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "settings.json").write_text(settings_of("--group", "0,30", "--width", "3").to_json())
     assert main(parse(["train.py", *flags])) == 2
     assert "is a run with another width: give the same flags again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ((), None),
+        (("--seed", "1"), "is a run with another seed"),
+        (("--data", "OTHER"), "is a run with another data"),
+    ],
+)
+def test_another_seed_and_other_photographs_are_another_run(
+    flags: tuple[str, ...],
+    sentence: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from agetrans.training import session
+
+    begun: list[Settings] = []
+    monkeypatch.setattr(session, "train", lambda settings, *_: begun.append(settings) or 0)
+    shards, other = write_shards(tmp_path / "shards"), write_shards(tmp_path / "other", count=10)
+    settings = replace(settings_of("--group", "0,30"), data=Shards(shards).fingerprint)
+    run = tmp_path / "run"
+    run.mkdir()
+    fixed = ("--data", str(shards), "--group", "0,30", "--out", str(run))
+    argv = ["train.py", *fixed, *(str(other) if flag == "OTHER" else flag for flag in flags)]
+    (run / "settings.json").write_text(settings.to_json())
+    assert main(parse(argv)) == (2 if sentence else 0)
+    assert (sentence or "") in capsys.readouterr().err
+    (run / "settings.json").write_text(without_seed_and_data(settings))
+    assert main(parse(argv)) == 0
+    assert None not in (begun[-1].seed, begun[-1].data)
+
+
+def without_seed_and_data(settings: Settings) -> str:
+    """The settings of a run as they were written before these were kept."""
+    values = json.loads(settings.to_json())
+    del values["seed"], values["data"]
+    return json.dumps(values)
+
+
+def test_a_run_records_its_seed() -> None:
+    assert settings_of().seed == 0
+    assert settings_of("--seed", "3").seed == 3
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shards = write_shards(tmp_path / "shards")
+    (tmp_path / "settings.json").write_text('{"editor": "dark"}')
+    assert main(parse(["train.py", "--data", str(shards), "--group", "0,30", "--out", str(tmp_path)])) == 2
+    assert "settings.json is not of a run of train.py: give another --out" in capsys.readouterr().err
 
 
 def test_flags_are_read_without_tensorflow_and_keras() -> None:
