@@ -8,6 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+SMALLEST_WIDTH = 40
+"""Width in pixels from which on a face is found and comes out well."""
+SMALLEST_SHARE = 80
+"""Larger pictures are searched in a smaller copy: there a face must be 1 / this of their longer side wide, too."""
+
+NO_FACE = (
+    "No face was found in this picture. Try one where a face is upright, looks roughly into the camera, is not "
+    f"covered, and is at least {SMALLEST_WIDTH} pixels and 1/{SMALLEST_SHARE} of the picture's longer side wide."
+)
+
 
 class FaceNotFound(ValueError):
     """No face in the picture, or not the one that was asked for. The message says what to try."""
@@ -58,10 +68,7 @@ def choose_face(faces: Sequence[Face], which: str | int = "largest") -> list[Fac
     if not (which in ("largest", "all") or isinstance(which, int) or which.isdecimal()):
         raise ValueError(f"Which face? Say 'largest', 'all' or a number from 0 upwards. Received: {which!r}")
     if not faces:
-        raise FaceNotFound(
-            "No face was found in this picture. Try one where a face is upright, looks roughly into the camera, is "
-            "not covered and at least 20 pixels wide."
-        )
+        raise FaceNotFound(NO_FACE)
     if which == "all":
         return list(faces)
     index = 0 if which == "largest" else int(which)

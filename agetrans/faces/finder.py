@@ -15,7 +15,11 @@ Image = npt.NDArray[np.float32]
 Boxes = npt.NDArray[np.float64]  # (N, 4): left, top, right, bottom; edges, so the first pixel covers 0 to 1
 
 WORKING_SIDE = 1024
+"""Longest side in pixels of the copy that is searched."""
+SECOND_SIDE = 2048
+"""The same where the first copy shows nobody, or tiny faces alone: it takes four times as long."""
 SMALLEST_FACE = 24
+"""Width in pixels of the smallest face that is looked for in these; `face.SMALLEST_WIDTH` leaves a margin."""
 PYRAMID_STEP = 0.709
 PROPOSAL_THRESHOLD, REFINE_THRESHOLD, OUTPUT_THRESHOLD = 0.6, 0.7, 0.8
 
@@ -44,8 +48,18 @@ def find_faces(picture: npt.NDArray[np.uint8]) -> list[Face]:
     """
     if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise ValueError(f"A picture of shape (H, W, 3) is needed. Received shape: {picture.shape}")
+    faces = _search(picture, WORKING_SIDE)
+    shrunk = max(picture.shape[:2]) / WORKING_SIDE
+    # Points of faces that are only just seen would be coarse.
+    if shrunk > 1 and all(face.box[2] < SMALLEST_FACE * shrunk for face in faces):
+        faces = _search(picture, SECOND_SIDE) or faces
+    return faces
+
+
+def _search(picture: npt.NDArray[np.uint8], side: int) -> list[Face]:
+    """The faces, largest first, that are seen in a copy of at most so many pixels a side."""
     height, width = picture.shape[:2]
-    image: Image = (at_most(picture, WORKING_SIDE).astype(np.float32) - np.float32(127.5)) / np.float32(128)
+    image: Image = (at_most(picture, side).astype(np.float32) - np.float32(127.5)) / np.float32(128)
     boxes = _proposals(image)
     if len(boxes):
         boxes = _refined(image, boxes)

@@ -13,6 +13,10 @@ from agetrans.faces.face import Face
 from agetrans.faces.finder import at_most, find_faces, follow_faces
 
 Points = npt.NDArray[np.float64]
+SEARCHED_SIDE = 480
+"""Longest side in pixels of the copies of a film's frames that are searched."""
+SMALLEST_SHARE = 20
+"""A face of a film must be 1 / this of the frame's longer side wide to be found in them."""
 SAME_FACE = 0.3
 """Boxes that share more of their union than this are of one face."""
 
@@ -55,7 +59,7 @@ class FaceTracker:
         state: Of a tracker that has seen the frames before; none have been seen by default.
     """
 
-    def __init__(self, every: int = 12, side: int = 480, state: TrackerState | None = None) -> None:
+    def __init__(self, every: int = 12, side: int = SEARCHED_SIDE, state: TrackerState | None = None) -> None:
         self._every, self._side = every, side
         state = state or TrackerState([], every, 0)
         self._known, self._since_search, self._numbers = state.known, state.since_search, state.numbers

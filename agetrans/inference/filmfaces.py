@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 
 from agetrans.faces import Face, FaceNotFound
-from agetrans.faces.tracking import FaceTracker, Tracked, TrackerState, choose_tracks, smooth_in_time
+from agetrans.faces.face import SMALLEST_WIDTH
+from agetrans.faces.tracking import (
+    SMALLEST_SHARE,
+    FaceTracker,
+    Tracked,
+    TrackerState,
+    choose_tracks,
+    smooth_in_time,
+)
 from agetrans.files import write_text
 from agetrans.inference.filmsource import read_frames
 from agetrans.inference.sequence import Track
@@ -75,7 +83,7 @@ def find_paths(
     if not seen:
         raise FaceNotFound(
             f"No face was found in {source}. Try a film where a face is upright, looks roughly into the camera, and is "
-            "at least 40 pixels wide."
+            f"at least {SMALLEST_WIDTH} pixels and 1/{SMALLEST_SHARE} of the frame's longer side wide."
         )
     tracks = list(seen.values())
     chosen = choose_tracks([{i: face.area for i, face in frames.items()} for frames in tracks], which)

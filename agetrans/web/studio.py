@@ -119,7 +119,7 @@ class Sitting:
         self.picture = decode_picture(data, "This file", MEGAPIXELS * 1_000_000)
         height, width = self.picture.shape[:2]
         self.screen = at_most(self.picture, SCREEN_SIDE)
-        # The finder looks at 1024 pixels; from here it gets there sooner than from a large photograph.
+        # The finder shrinks what it searches; from here it gets there sooner than from a large photograph.
         self.screen_faces = find_faces(self.screen)
         back = width / self.screen.shape[1], height / self.screen.shape[0]
         self.faces = [face.scaled(*back) for face in self.screen_faces]

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from agetrans.faces.face import NO_FACE
 from agetrans.pictures import PictureError, encode_picture
 from agetrans.snapshot import SnapshotError
 from agetrans.web.studio import FRAME_QUALITY, Sitting, Studio
@@ -29,11 +30,6 @@ BUSY = 4429
 LONGEST_WISH = 10_000
 
 Result = TypeVar("Result")
-
-NO_FACE = (
-    "No face was found in this picture. Try one where a face is upright, looks roughly into the camera, is not "
-    "covered and at least 20 pixels wide."
-)
 
 
 @dataclass

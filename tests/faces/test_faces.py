@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from agetrans.faces import Face, FaceNotFound, choose_face, find_faces, framing_matrix, similarity, warp
+from agetrans.faces.face import SMALLEST_SHARE, SMALLEST_WIDTH
 from agetrans.faces.landmarks68 import five_points
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "agetransgan"
@@ -99,6 +100,38 @@ def test_no_face_in_noise_or_flat(shape: tuple[int, int]) -> None:
     assert find_faces(noise) == find_faces(np.full_like(noise, 128)) == []
 
 
+def small_in_large(
+    portrait: np.ndarray, width: int, canvas: tuple[int, int], spot: tuple[int, int]
+) -> np.ndarray:
+    """A large smooth picture with the portrait in it, its face so many pixels wide."""
+    factor = width / find_faces(portrait)[0].box[2]
+    small = cv2.resize(portrait, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 12, 3)).astype(np.uint8)
+    picture = cv2.resize(coarse, canvas, interpolation=cv2.INTER_CUBIC)
+    x, y = spot
+    picture[y : y + len(small), x : x + small.shape[1]] = small
+    return picture
+
+
+@pytest.mark.parametrize(("canvas", "spot"), [((4000, 3000), (2411, 1003)), ((1600, 1200), (405, 607))])
+def test_the_smallest_face_that_is_promised_is_found(
+    canvas: tuple[int, int], spot: tuple[int, int], portrait: np.ndarray
+) -> None:
+    width = int(max(SMALLEST_WIDTH, max(canvas) / SMALLEST_SHARE))
+    (face,) = find_faces(small_in_large(portrait, width, canvas, spot))
+    own = find_faces(portrait)[0]
+    factor = width / own.box[2]
+    expected = (own.points + 0.5) * factor - 0.5 + spot
+    np.testing.assert_allclose(face.points, expected, atol=0.08 * width)
+    assert face.box[2] == pytest.approx(width, rel=0.2)
+
+
+def test_a_face_in_the_first_copy_is_enough(portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agetrans.faces.finder.SECOND_SIDE", 16)  # nobody is that small
+    picture = small_in_large(portrait, 200, (2000, 1500), (100, 50))
+    assert len(find_faces(picture)) == 1
+
+
 def test_choose_face() -> None:
     faces = [Face((0, 0, n, n), np.zeros((5, 2)), 1.0) for n in (9.0, 5.0)]
     assert choose_face(faces) == faces[:1]
@@ -106,7 +139,7 @@ def test_choose_face() -> None:
     assert choose_face(faces, "1") == choose_face(faces, 1) == faces[1:]
     with pytest.raises(FaceNotFound, match="0 to 1"):
         choose_face(faces, 2)
-    with pytest.raises(FaceNotFound, match="Try one where"):
+    with pytest.raises(FaceNotFound, match="at least 40 pixels and 1/80 of"):
         choose_face([])
     with pytest.raises(ValueError, match="'largest', 'all'"):
         choose_face(faces, "best")

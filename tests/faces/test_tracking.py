@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from agetrans.faces import Face, find_faces, follow_faces
-from agetrans.faces.tracking import FaceTracker, OneEuro, choose_tracks, overlap, smooth_in_time
+from agetrans.faces.tracking import (
+    SMALLEST_SHARE,
+    FaceTracker,
+    OneEuro,
+    choose_tracks,
+    overlap,
+    smooth_in_time,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +41,16 @@ def test_a_face_keeps_its_number_until_a_cut(portrait):
     assert numbers == [[0]] * 8
     assert tracker.update(np.full_like(portrait, 90)) == []  # nobody: now every frame is searched
     assert [tracked.number for tracked in tracker.update(portrait)] == [1]
+
+
+def test_the_smallest_face_of_a_film_that_is_promised_is_found(portrait, face):
+    frame = np.full((1080, 1920, 3), 90, np.uint8)
+    factor = 1920 / SMALLEST_SHARE / face.box[2]
+    small = cv2.resize(portrait, None, fx=factor, fy=factor)
+    frame[200 : 200 + len(small), 901 : 901 + small.shape[1]] = small
+    (tracked,) = FaceTracker().update(frame)
+    expected = (face.points + 0.5) * factor - 0.5 + (901, 200)
+    np.testing.assert_allclose(tracked.face.points, expected, atol=0.08 * face.box[2] * factor)
 
 
 def test_smoothing_keeps_even_movement_and_calms_trembling():
