@@ -1,11 +1,15 @@
 """Cuts files into parts that pass a size limit, and joins them again.
 
-python scripts/parts.py cut FILE DIR      # DIR/FILE.part00 ... and DIR/FILE.sha256
+python scripts/parts.py cut FILE DIR      # DIR/FILE.1a2b3c4d.part00000 ... and DIR/FILE.sha256
 python scripts/parts.py join DIR FILE     # checks the sum, then writes FILE
+
+The parts carry the first digits of the file's sum: a new set is written beside the old one, FILE.sha256 then names the
+new one, and only then the old one goes.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import sys
@@ -16,15 +20,17 @@ PART_SIZE = 16 * 2**20
 
 
 def cut(file: Path, folder: Path, part_size: int = PART_SIZE) -> list[Path]:
-    """Writes the parts of a file and its SHA-256; returns the paths of the parts."""
+    """Writes the parts of a file and its SHA-256; returns the paths of the parts, in their order."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob(f"{file.name}.part*"):
-        old.unlink()
     content, parts = file.read_bytes(), []
+    digest = hashlib.sha256(content).hexdigest()
     for number, place in enumerate(range(0, max(1, len(content)), part_size)):
-        parts.append(folder / f"{file.name}.part{number:02}")
-        parts[-1].write_bytes(content[place : place + part_size])
-    (folder / f"{file.name}.sha256").write_text(hashlib.sha256(content).hexdigest() + "\n")
+        parts.append(folder / f"{file.name}.{digest[:8]}.part{number:05}")
+        _write(parts[-1], content[place : place + part_size])
+    _write(folder / f"{file.name}.sha256", (digest + "\n").encode())
+    for old in _parts(folder, file.name, "????????"):
+        if old not in parts:
+            old.unlink()
     return parts
 
 
@@ -34,14 +40,22 @@ def join(folder: Path, file: Path) -> None:
     Raises:
         ValueError: Parts are missing or damaged.
     """
-    parts = sorted(folder.glob(f"{file.name}.part*"))
-    content = b"".join(part.read_bytes() for part in parts)
     expected = folder / f"{file.name}.sha256"
-    if not expected.exists() or hashlib.sha256(content).hexdigest() != expected.read_text().strip():
+    digest = expected.read_text().strip() if expected.exists() else ""
+    content = b"".join(part.read_bytes() for part in _parts(folder, file.name, digest[:8]))
+    if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{folder} does not hold all parts of {file.name}: bring them back again.")
-    temporary = file.with_name(file.name + ".partial")
+    _write(file, content)
+
+
+def _parts(folder: Path, name: str, digits: str) -> list[Path]:
+    return sorted(folder.glob(f"{glob.escape(name)}.{digits}.part*[0-9]"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".partial")
     temporary.write_bytes(content)
-    os.replace(temporary, file)
+    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@
 #
 # SHARDS  folder of `agetrans prepare`
 # WHEELS  folder of wheels, made where there is a network with
-#         pip download --no-deps -d WHEELS keras namex optree google-crc32c
+#         pip download --no-deps -d WHEELS -r scripts/gpu_machine_wheels.txt
+#         which says what it takes to be there
 # RUN     folder of the run
 # OUT     gets state, averaged generator and log in parts of at most 16 MiB; `scripts/parts.py join OUT FILE` makes
 #         them whole. Parts that lie there are where the run goes on.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -29,18 +31,105 @@ def test_parts_join_to_the_same_file(tmp_path: Path) -> None:
     whole.unlink()
     join(tmp_path / "out", whole)
     assert whole.read_bytes() == content
-    (tmp_path / "out" / "state.h5.part01").unlink()
+    next((tmp_path / "out").glob("state.h5.*.part00001")).unlink()
     with pytest.raises(ValueError, match=r"does not hold all parts of state.h5"):
         join(tmp_path / "out", whole)
 
 
+def test_more_than_a_hundred_parts(tmp_path: Path) -> None:
+    whole, content = tmp_path / "state.h5", os.urandom(12_000)
+    whole.write_bytes(content)
+    assert len(cut(whole, tmp_path / "out", part_size=10)) == 1200
+    whole.unlink()
+    join(tmp_path / "out", whole)
+    assert whole.read_bytes() == content
+
+
+def test_the_old_parts_stay_until_the_new_ones_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, old, new = tmp_path / "state.h5", os.urandom(100), os.urandom(100)
+    whole.write_bytes(old)
+    cut(whole, tmp_path / "out", part_size=30)
+    whole.write_bytes(new)
+    written, replace = [], os.replace
+
+    def replace_twice(source: Path, target: Path) -> None:
+        if len(written) == 2:
+            raise OSError("the machine went away")
+        written.append(target)
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace_twice)
+        with pytest.raises(OSError, match="went away"):
+            cut(whole, tmp_path / "out", part_size=30)
+    join(tmp_path / "out", whole)
+    assert whole.read_bytes() == old
+    whole.write_bytes(new)
+    cut(whole, tmp_path / "out", part_size=30)
+    join(tmp_path / "out", whole)
+    assert whole.read_bytes() == new
+    assert len([*(tmp_path / "out").iterdir()]) == 5, "four parts and a sum: nothing of the old set is left"
+
+
+HOOK = """
+import sys
+from importlib.machinery import PathFinder
+
+
+class Hiding(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            return None
+        return PathFinder.find_spec(name, path, target)
+
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Hiding
+"""
+
+
+def listed() -> set[str]:
+    """The packages that a machine is brought, and PyTorch with what it needs."""
+    lines = (REPOSITORY / "scripts" / "gpu_machine_wheels.txt").read_text().splitlines()
+    known = {plain(re.split(r"[<>=]", line)[0]) for line in lines if not line.startswith("#")}
+    waiting = ["torch"]
+    while waiting:
+        name = waiting.pop()
+        known.add(name)
+        needs = [text for text in metadata.requires(name) or () if "extra ==" not in text]
+        needs = [plain(re.split(r"[ <>=;(\[~!]", text)[0]) for text in needs]
+        waiting += [need for need in needs if need not in known and is_installed(need)]
+    return known
+
+
+def plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def modules_that_are_not_there() -> set[str]:
+    """Top-level modules of all packages here that the machine does not have."""
+    known = listed()
+    owners = metadata.packages_distributions().items()
+    return {module for module, names in owners if not known & {plain(name) for name in names}} - {"agetrans"}
+
+
 def call(shards: Path, wheels: Path, run: Path, out: Path, kimg: float) -> None:
-    """With an import hook that makes TensorFlow a package that is not there."""
+    """Hides every package that is neither listed nor PyTorch's: TensorFlow above all."""
     hidden = run.parent / "hidden"
-    (hidden / "tensorflow").mkdir(parents=True, exist_ok=True)
-    (hidden / "tensorflow" / "__init__.py").write_text(
-        "raise ModuleNotFoundError('No module named tensorflow')\n"
-    )
+    hidden.mkdir(exist_ok=True)
+    missing = modules_that_are_not_there()
+    assert "tensorflow" in missing
+    (hidden / "sitecustomize.py").write_text(HOOK.replace("{names}", repr(sorted(missing))))
     command = ["bash", "scripts/train_on_gpu_machine.sh", str(shards), str(wheels), str(run), str(out)]
     command += [*FLAGS, *LOSSES, f"--kimg={kimg}", "--tick_kimg=0.002", "--sheet_kimg=1"]
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(hidden)}
