@@ -6,6 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def unfinished_file(path: Path) -> Path:
@@ -42,3 +46,11 @@ def write_text(path: Path, text: str, errors: str = "strict") -> None:
     """
     with whole_file(path) as unfinished:
         unfinished.write_bytes(text.encode("utf-8", errors))
+
+
+def save_npz(path: Path, **arrays: np.ndarray) -> None:
+    """Writes an uncompressed `.npz`; its folder is made."""
+    import numpy as np
+
+    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -72,6 +72,31 @@ def test_answers_without_anything_heavy(program):
     assert result.stdout.endswith("heavy: []\n")
 
 
+PROGRAMS = [
+    ("train.py",),
+    ("demo/main.py",),
+    ("age_estimator/train.py",),
+    ("age_estimator/main_test.py",),
+    ("-m", "agetrans.cli.faceplusplus"),
+    ("-m", "agetrans.data.teacher"),
+    ("-m", "agetrans.data.photographs"),
+    ("-m", "agetrans.training.publish"),
+    *(("-c", "from agetrans.cli import console; console()", *verb.split()) for verb in main.VERBS),
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=" ".join)
+def test_help_starts_no_backend(program):
+    command = [sys.executable, "-X", "importtime", *program, "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert result.returncode == 0, result.stderr
+    assert "usage:" in result.stdout
+    imported = {line.split("|")[-1].strip() for line in result.stderr.splitlines() if "|" in line}
+    assert "agetrans.cli.console" in imported
+    assert not imported & {"tensorflow", "keras", "torch", "cv2", "PIL"}
+    assert all(line.startswith("import time:") for line in result.stderr.splitlines())
+
+
 REFUSALS = {
     "no verb": ([], "required: VERB"),
     "unknown verb": (["age"], "invalid choice: 'age'"),

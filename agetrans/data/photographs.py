@@ -9,19 +9,18 @@ import argparse
 import csv
 from pathlib import Path
 
-import numpy as np
-from absl import app
-from absl.flags import argparse_flags
-from tqdm import tqdm
-
-from agetrans.data.framed import frame
-from agetrans.pictures import PictureError, read_picture
-
-from .teacher.samples import save_npz
+from agetrans.cli.console import DONE, CommandError, SentenceParser, run_console, shown
 
 
-def main(flags: argparse.Namespace) -> None:
-    """Writes the file that the flags ask for."""
+def main(flags: argparse.Namespace) -> int:
+    """Writes the file that the flags ask for; returns the exit status."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from agetrans.data.framed import frame
+    from agetrans.files import save_npz
+    from agetrans.pictures import PictureError, read_picture
+
     sets = zip(flags.labels, flags.pictures, flags.pad or [0] * len(flags.labels), strict=True)
     rows = []
     for labels, folder, pad in sets:
@@ -43,6 +42,8 @@ def main(flags: argparse.Namespace) -> None:
         pictures.append(crop)
         ages.append(min(float(row["age"]), 100.0))
         males.append(row["gender"] == "m")
+    if not pictures:
+        raise CommandError(f"No face of a photograph with the split {flags.split!r} could be framed.")
     save_npz(
         Path(flags.out),
         pictures=np.stack(pictures),
@@ -50,15 +51,20 @@ def main(flags: argparse.Namespace) -> None:
         male=np.array(males, np.float32),
     )
     print(
-        f"Wrote {len(pictures)} photographs to {flags.out}; {len(unused)} could not be used:",
+        f"Wrote {len(pictures)} photographs to {shown(Path(flags.out))}; {len(unused)} could not be used:",
         *unused,
         sep="\n  ",
     )
+    return DONE
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
+def parse(argv: list[str]) -> argparse.Namespace:
     """The flags of a command line; refuses in one sentence sets that are not complete."""
-    parser = argparse_flags.ArgumentParser(prog="python -m agetrans.data.photographs", description=__doc__)
+    parser = SentenceParser(
+        prog="python -m agetrans.data.photographs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add(
         "--labels",
@@ -80,7 +86,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     add("--split", default="train", help="rows with this split are taken")
     add("--out", required=True, help="the .npz to write")
-    flags = parser.parse_args(arguments[1:])
+    flags = parser.parse_args(argv[1:])
     for name in ("pictures", "pad"):
         given = getattr(flags, name)
         if given and len(given) != len(flags.labels):
@@ -92,4 +98,4 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=parse)
+    run_console(parse, main)

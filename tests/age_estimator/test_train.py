@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
-from tests.conftest import REPOSITORY
-
-
-@pytest.fixture(scope="module")
-def train() -> ModuleType:
-    path = REPOSITORY / "age_estimator" / "train.py"
-    spec = importlib.util.spec_from_file_location("age_estimator_train", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from agetrans.training import age_estimator as train
 
 
 @pytest.fixture
-def data(train: ModuleType, tmp_path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def data(tmp_path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Thirty photographs as bright as they are old, and eighty samples as bright as their first latent number."""
     ages = np.arange(30, dtype=np.float32) * 3
     pictures = np.repeat(ages.astype(np.uint8), 256 * 256 * 3).reshape(30, 256, 256, 3)
@@ -37,18 +24,10 @@ def data(train: ModuleType, tmp_path: Path) -> tuple[dict[str, np.ndarray], dict
         levels = np.clip(128 + w[:, 0], 0, 255).astype(np.uint8)
         shown = np.repeat(levels, 256 * 256 * 3).reshape(40, 256, 256, 3)
         np.savez(tmp_path / "samples" / f"{first:05d}.npz", w=w, pictures=shown)
-    train.FLAGS(
-        [
-            "train.py",
-            f"--photos={tmp_path / 'photos.npz'}",
-            f"--samples={tmp_path / 'samples'}",
-            "--out=unused",
-        ]
-    )
-    return train.load_data()
+    return train.load_data(tmp_path / "photos.npz", tmp_path / "samples")
 
 
-def test_components_are_uncorrelated_of_unit_variance_and_the_widest_first(train: ModuleType) -> None:
+def test_components_are_uncorrelated_of_unit_variance_and_the_widest_first() -> None:
     random = np.random.default_rng(1)
     latents = random.normal(size=(400, 512)) * np.r_[30.0, 10.0, np.ones(510)] + 5
     components = train.principal_components(latents, 4)
@@ -58,11 +37,11 @@ def test_components_are_uncorrelated_of_unit_variance_and_the_widest_first(train
 
 
 def test_a_batch_has_photographs_first_each_with_its_own_labels(
-    train: ModuleType, data: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+    data: tuple[dict[str, np.ndarray], dict[str, np.ndarray]],
 ) -> None:
     photos, samples = data
     assert photos["pictures"].shape == (30, 128, 128, 3)
-    batch = next(train.batches(photos, samples))[0]
+    batch = next(train.batches(photos, samples, 0))[0]
     assert batch["faces"].shape == (64, 64, 64, 3)
     # A patch may cover a part of a picture: its median is what it was.
     levels = np.median(batch["faces"], axis=(1, 2, 3))
@@ -72,7 +51,7 @@ def test_a_batch_has_photographs_first_each_with_its_own_labels(
     assert abs(np.corrcoef(levels[48:][shown], batch["latent"][shown, 0])[0, 1]) > 0.9
 
 
-def test_disturbed_faces_are_the_inner_three_quarters_mirrored_half_of_the_time(train: ModuleType) -> None:
+def test_disturbed_faces_are_the_inner_three_quarters_mirrored_half_of_the_time() -> None:
     picture = np.zeros((128, 128, 3), np.uint8)
     picture[:, 64:] = 200
     random = np.random.default_rng(2)

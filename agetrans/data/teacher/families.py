@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from agetrans.backend import on_arrays
+from agetrans.files import save_npz
 
 from .attributes import NAMES, child_of, old_of
 from .directions import Directions
 from .network import Mapping, Synthesis
-from .samples import draw_latents, mean_latent, save_npz, shrink, to_bytes
+from .samples import draw_latents, mean_latent, shrink, to_bytes
 from .segments import FEATURE, head_masks, load_centroids
 
 SHARD_SIZE = 20

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from agetrans.backend import on_arrays
-from agetrans.files import whole_file
+from agetrans.files import save_npz
 
 from .network import LATENT_SIZE, Mapping, Synthesis
 
@@ -56,12 +56,6 @@ def shrink(pictures: np.ndarray, size: int) -> np.ndarray:
     batch, side, _, channels = pictures.shape
     block = side // size
     return pictures.reshape(batch, size, block, size, block, channels).mean(axis=(2, 4))
-
-
-def save_npz(path: Path, **arrays: np.ndarray) -> None:
-    """Writes an uncompressed `.npz` atomically."""
-    with whole_file(path) as unfinished, open(unfinished, "wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def make_samples(folder: Path, people: int, size: int = 256, shard_size: int = SHARD_SIZE) -> Iterator[Path]:

@@ -18,10 +18,10 @@ from agetrans.data.teacher.samples import (
     draw_latents,
     make_samples,
     mean_latent,
-    save_npz,
     shrink,
     to_bytes,
 )
+from agetrans.files import save_npz
 
 MEAN = np.linspace(-1, 1, 512, dtype="f")
 
