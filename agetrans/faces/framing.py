@@ -104,7 +104,7 @@ def _agetransgan(points: Matrix, size: int) -> Matrix:
     # Scaled in float32, as the authors do, to match their matrices to the last digit.
     for template in AGETRANSGAN_TEMPLATES * np.float32(size / 112):
         matrix = similarity(padded, template)
-        error = np.linalg.norm(padded @ matrix[:, :2].T + matrix[:, 2] - template, axis=1).sum()
+        error = np.linalg.norm(apply(matrix, padded) - template, axis=1).sum()
         if error < smallest_error:
             best, smallest_error = matrix, error
     assert best is not None
