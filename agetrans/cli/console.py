@@ -163,9 +163,9 @@ def progress(items: Iterable[Any], what: str, count: int) -> Iterable[Any]:
     return tqdm(items, desc=what, total=count, unit="picture", leave=False, disable=None, file=sys.stderr)
 
 
-def counted(count: int, noun: str) -> str:
-    """How many there are: "1 picture", "2,000 pictures"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """How many there are: "1 picture", "2,000 pictures"; the plural is given where it is not the noun and an s."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def are(count: int) -> str:

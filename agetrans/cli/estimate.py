@@ -16,7 +16,9 @@ from agetrans.cli.console import (
     SOME_FAILED,
     CommandError,
     SentenceParser,
+    are,
     check_folder,
+    counted,
     progress,
     run_console,
     shown,
@@ -89,12 +91,13 @@ def run(arguments: argparse.Namespace) -> int:
     ages = Ages(table, {"weights": estimator.name, "framed": arguments.framed})
     waiting = [path for path in pictures if path.name not in ages.rows]
     if len(waiting) < len(pictures):
-        print(f"{len(pictures) - len(waiting)} of {len(pictures)} pictures are in {shown(table)} already")
+        known = len(pictures) - len(waiting)
+        print(f"{known} of {counted(len(pictures), 'picture')} {are(known)} in {shown(table)} already")
     try:
         unusable = _estimate(estimator, waiting, arguments.framed, ages)
     except EvaluationError as error:
         raise CommandError(str(error)) from None
-    print(f"The ages of {len(ages.rows)} of {len(pictures)} pictures are in {shown(table)}")
+    print(f"The ages of {len(ages.rows)} of {counted(len(pictures), 'picture')} are in {shown(table)}")
     for sentence in unusable:
         print(f"agetrans: {sentence}", file=sys.stderr)
     return SOME_FAILED if unusable else DONE

@@ -13,7 +13,9 @@ from agetrans.cli.console import (
     SOME_FAILED,
     CommandError,
     SentenceParser,
+    are,
     check_folder,
+    counted,
     progress,
     run_console,
     shown,
@@ -82,14 +84,15 @@ def _fill(table: Path, paths: list[Path], ask: Callable[[Path], float | None], f
     rows = Rows(table)
     waiting = [(index, path) for index, path in enumerate(paths, start=1) if path.name not in rows.values]
     if len(waiting) < len(paths):
-        print(f"{len(paths) - len(waiting)} of {len(paths)} are in {shown(table)} already")
+        known = len(paths) - len(waiting)
+        print(f"{known} of {counted(len(paths), 'picture')} {are(known)} in {shown(table)} already")
     for index, path in progress(waiting, "Face++", len(waiting)):
         try:
             rows.add(index, path.name, ask(path))
         except PictureRefused as error:
             failures.append(f"{path.name}: {error}")
     done = sum(path.name in rows.values for path in paths)
-    print(f"{done} of {len(paths)} are in {shown(table)}")
+    print(f"{done} of {counted(len(paths), 'picture')} {are(done)} in {shown(table)}")
     for failure in failures:
         print(f"agetrans: {_printable(failure)}", file=sys.stderr)
     return SOME_FAILED if failures else DONE

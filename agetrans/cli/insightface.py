@@ -8,7 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.console import DONE, SOME_FAILED, CommandError, check_out, height_and_width, shown
+from agetrans.cli.console import (
+    DONE,
+    SOME_FAILED,
+    CommandError,
+    are,
+    check_out,
+    counted,
+    height_and_width,
+    shown,
+)
 
 EPILOG = """
 A folder with train.rec, train.idx and property, or a .rec file, becomes PERSON/NUMBER.jpg; a .bin test set becomes a
@@ -60,14 +69,17 @@ def _extract(arguments: argparse.Namespace) -> int:
     if source.suffix == ".bin":
         pairs = extract_pair_bin(source, out)
         print(
-            f"{len(pairs.same):,} pairs, {sum(pairs.same):,} of one person: pictures in {shown(out / source.stem)}, "
-            f"pairs in {shown(out / source.stem)}.txt"
+            f"{counted(len(pairs.same), 'pair')}, {sum(pairs.same):,} of one person: pictures in "
+            f"{shown(out / source.stem)}, pairs in {shown(out / source.stem)}.txt"
         )
         return DONE
     result = extract_records(source, out, _progress)
-    print(f"{result.written:,} pictures of {result.people:,} people are in {shown(out)}")
+    pictures = f"{counted(result.written, 'picture')} of {counted(result.people, 'person', 'people')}"
+    print(f"{pictures} {are(result.written)} in {shown(out)}")
     if result.unused:
-        print(f"{len(result.unused):,} records could not be used: {shown(out / UNUSED_FILE)} says why")
+        print(
+            f"{counted(len(result.unused), 'record')} could not be used: {shown(out / UNUSED_FILE)} says why"
+        )
     return SOME_FAILED if result.unused else DONE
 
 
@@ -77,12 +89,12 @@ def _pack(arguments: argparse.Namespace) -> int:
     source, out = arguments.source, arguments.out
     if source.is_dir():
         count = pack_records(source, out, arguments.size)
-        print(f"{count:,} pictures are in {shown(out / 'train.rec')}")
+        print(f"{counted(count, 'picture')} {are(count)} in {shown(out / 'train.rec')}")
         return DONE
     if out.suffix != ".bin":
         raise CommandError(f"A list of pairs becomes a .bin file: --out {out}.bin?")
     count = pack_pair_bin(source, arguments.pictures or source.parent, out)
-    print(f"{count:,} pairs are in {shown(out)}")
+    print(f"{counted(count, 'pair')} {are(count)} in {shown(out)}")
     return DONE
 
 

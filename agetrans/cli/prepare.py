@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.console import DONE, CommandError, check_folder, shown
+from agetrans.cli.console import DONE, CommandError, are, check_folder, counted, shown
 from agetrans.cli.layouts import add_layout_flags, layout_of
 
 EPILOG = """
@@ -98,7 +98,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
             f"No photograph of {arguments.photographs} could be read as {layout.name}"
             + (f": {found.unused[0][0]}: {found.unused[0][1]}." if found.unused else ".")
         )
-    print(f"{len(found.photographs):,} photographs, layout {layout.name}")
+    print(f"{counted(len(found.photographs), 'photograph')}, layout {layout.name}")
     for sentence in suspicious_identities(found.photographs):
         print(f"Careful: {sentence}", file=sys.stderr)
     framing = prepare.Framing(arguments.framing, arguments.size, arguments.pad, f".{arguments.format}")
@@ -106,7 +106,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
     _make(shards, arguments)
     unused = prepare.write_unused(shards, found.unused, arguments.out)
     years = Shards(arguments.out).years.tolist()
-    print(f"{len(years):,} faces of {arguments.size} pixels are in {shown(arguments.out)}")
+    faces = f"{counted(len(years), 'face')} of {arguments.size} pixels {are(len(years))}"
+    print(f"{faces} in {shown(arguments.out)}")
     print("\n".join(describe_groups(years, age_groups)))
     if unused:
         print(f"{unused:,} could not be used: {shown(arguments.out / UNUSED_FILE)} says why")
@@ -127,7 +128,8 @@ def _make(shards: list[Any], arguments: argparse.Namespace) -> None:
 
     missing = missing_shards(shards)
     if len(missing) < len(shards):
-        print(f"{len(shards) - len(missing)} of {len(shards)} shards are there already")
+        made = len(shards) - len(missing)
+        print(f"{made} of {counted(len(shards), 'shard')} {are(made)} there already")
     if arguments.runner:
         spread(missing, lambda: make_shard, arguments.runner, arguments.beam_option)
         return

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agetrans.cli.console import CommandError, check_folder, check_out, height_and_width
+from agetrans.cli.console import CommandError, check_folder, check_out, counted, height_and_width
 from agetrans.cli.layouts import FOLDERS, add_layout_flags, layout_of
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _train(arguments: argparse.Namespace) -> int:
     settings.check_ages(found.photographs)
     if found.unused:
         print(
-            f"{len(found.unused):,} files cannot be used, such as {found.unused[0][0]}: {found.unused[0][1]}"
+            f"{counted(len(found.unused), 'file')} cannot be used, such as {found.unused[0][0]}: {found.unused[0][1]}"
         )
 
     from agetrans.startup import start_keras
@@ -146,7 +146,8 @@ def _train(arguments: argparse.Namespace) -> int:
 
     settings.check()
     faces = FaceSet.of(found.photographs)
-    print(f"{len(faces.paths):,} pictures of {len(faces.people):,} people, layout {layout}")
+    pictures, people = counted(len(faces.paths), "picture"), counted(len(faces.people), "person", "people")
+    print(f"{pictures} of {people}, layout {layout}")
     return train(
         settings, faces, out, arguments.start, arguments.age_branch, arguments.seed, arguments.devices
     )

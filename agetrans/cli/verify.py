@@ -16,6 +16,7 @@ from agetrans.cli.console import (
     check_file,
     check_folder,
     check_out,
+    counted,
     shown,
 )
 from agetrans.cli.layouts import FOLDERS, add_layout_flags, layout_of
@@ -243,8 +244,8 @@ def _people(folder: Path, arguments: argparse.Namespace) -> list[Photograph]:
         if collection.unused:
             name, reason = collection.unused[0]
             raise DataError(
-                f"{len(collection.unused)} files of {folder} cannot be used, the first is {name}: {reason}. Without "
-                f"them it would be another set; --layout {FOLDERS} takes a folder a person, without ages."
+                f"{counted(len(collection.unused), 'file')} of {folder} cannot be used, the first is {name}: {reason}. "
+                f"Without them it would be another set; --layout {FOLDERS} takes a folder a person, without ages."
             )
         found = collection.photographs
     unknown = [photograph.path for photograph in found if photograph.identity is None]
@@ -277,7 +278,7 @@ def _report(out: Path, reader: _Reader, results: Sequence[Benchmark], curve_file
     if not reader.unused:
         return DONE
     write_reasons(out, reader.unused, "picture")
-    print(f"{len(reader.unused):,} pictures could not be used: {shown(out / UNUSED_FILE)} says why")
+    print(f"{counted(len(reader.unused), 'picture')} could not be used: {shown(out / UNUSED_FILE)} says why")
     return SOME_FAILED
 
 

@@ -81,6 +81,19 @@ def test_a_second_run_goes_on_where_the_first_stopped(
     assert "32 of 41 pictures are in" in capsys.readouterr().out
 
 
+def test_one_picture_is_said_in_the_singular(
+    brightness: Brightness, flat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one").mkdir()
+    picture = next(flat.glob("*.png"))
+    (tmp_path / "one" / picture.name).write_bytes(picture.read_bytes())
+    arguments = ("-path", tmp_path / "one", "-out", tmp_path / "ages.csv", "--framed")
+    assert main(*arguments) == 0
+    assert "of 1 of 1 picture are in" in capsys.readouterr().out
+    assert main(*arguments) == 0
+    assert capsys.readouterr().out.startswith("1 of 1 picture is in")
+
+
 def test_ages_of_other_weights_never_mix(
     brightness: Brightness, flat: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,20 @@ def test_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert read_pair_bin(out) == read_pair_bin(tmp_path / "lfw.bin")
 
 
+def test_one_of_each_is_said_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_records(tmp_path / "set", iter([(0, JPEG)]), 1, (112, 112))
+    write_pair_bin(tmp_path / "lfw.bin", [JPEG] * 2, [True])
+    runs = {
+        "1 picture of 1 person is in": ("set", "--out", "people"),
+        "1 picture is in": ("people", "--pack", "--out", "again"),
+        "1 pair, 1 of one person": ("lfw.bin", "--out", "t"),
+        "1 pair is in": ("t/lfw.txt", "--pack", "--out", "b.bin"),
+    }
+    for says, (source, *flags, out) in runs.items():
+        assert agetrans("prepare", "insightface", tmp_path / source, *flags, tmp_path / out) == 0
+        assert capsys.readouterr().out.startswith(says)
+
+
 def test_what_cannot_be_read_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.bin").write_bytes(b"cos\nsystem\n(S'touch x'\ntR.")
     assert agetrans("prepare", "insightface", tmp_path / "bad.bin", "--out", tmp_path / "o") == 2

@@ -249,7 +249,7 @@ def test_killed_in_the_middle_it_goes_on_and_the_key_is_nowhere(
     assert again.returncode == 0, again.stderr
     assert len(server.requests) - asked == 4
     assert rows(tmp_path / "rows_age.csv") == [[str(i + 1), f"{i}.jpg", str(30 + i)] for i in range(8)]
-    assert "4 of 8 are in" in again.stdout
+    assert "4 of 8 pictures are in" in again.stdout
     written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     for secret in (KEY, SECRET):
         assert secret not in again.stdout + again.stderr
