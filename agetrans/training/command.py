@@ -213,7 +213,7 @@ def _photographs(flags: argparse.Namespace, settings: Settings) -> Any:
 
 
 def _check_networks(flags: argparse.Namespace, terms: Terms) -> None:
-    """Refuses losses without the frozen network that they need, and a recogniser that no loss asks."""
+    """Refuses losses without the frozen network that they need, and a network that no loss asks."""
     if terms.needs_critic and flags.critic is None:
         raise CommandError(
             "--perceptual_loss and --critic_age_loss need --critic, the weights of the age estimator: give it, or set "
@@ -223,10 +223,12 @@ def _check_networks(flags: argparse.Namespace, terms: Terms) -> None:
         raise CommandError(
             "--recogniser_loss needs --recogniser, a run of agetrans train-recognition or a converted checkpoint."
         )
-    if flags.recogniser is not None and not terms.recogniser:
-        raise CommandError(
-            "--recogniser has no effect without --recogniser_loss: give that, or leave it away."
-        )
+    for name, asked, losses in (
+        ("critic", terms.needs_critic, "--perceptual_loss or --critic_age_loss"),
+        ("recogniser", terms.recogniser, "--recogniser_loss"),
+    ):
+        if getattr(flags, name) is not None and not asked:
+            raise CommandError(f"--{name} has no effect without {losses}: give that, or leave it away.")
 
 
 def _check_folder(out: Path, settings: Settings) -> None:

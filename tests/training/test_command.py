@@ -46,6 +46,20 @@ def test_every_preset_says_how_it_is_run_and_on_what(name: str) -> None:
     assert settings.batch % settings.accumulate == 0
 
 
+def test_docstrings_of_presets_say_what_is_so() -> None:
+    training = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
+    for name in ("agetransgan_1024_4group", "agetransgan_1024_10group"):
+        settings, text = load_preset(name)
+        assert settings.batch % (8 * settings.accumulate), "as it is, it does not run on eight GPUs"
+        assert "`--batch 32 --accumulate 1`" in text
+        eight = settings_of("--preset", name, "--batch", "32", "--accumulate", "1")
+        assert eight.batch // eight.accumulate // 8 == 4
+        assert "docs/training.md" in text
+    assert "figures for FFHQ-Aging with 10 groups" in training
+    settings, text = load_preset("fas_112")
+    assert f"own_age {settings.terms.own_age:g}" in text
+
+
 def test_the_ablation_of_the_authors_is_flags() -> None:
     """B/L, + L_cyc, + L_cyc + L_t, final: docs/training.md names these flags."""
     base = settings_of(
@@ -56,6 +70,26 @@ def test_the_ablation_of_the_authors_is_flags() -> None:
     assert not base.terms.reads_identity
     margin = settings_of("--preset", "agetransgan_256", "--margin_loss", "0.1")
     assert margin.terms.margin == 0.1
+
+
+def test_the_rows_of_the_ablation() -> None:
+    from benchmarks.ablation import FIXED, row_flags, rows
+
+    terms = {
+        name: settings_of(*row_flags(FIXED, weights, Path("r"))).terms
+        for name, weights in rows(Path("r")).items()
+    }
+    four = {name: (each.cycle, each.triplet, each.identity, each.recogniser) for name, each in terms.items()}
+    assert four == {
+        "B/L": (0, 0, 0, 0),
+        "+ L_cyc": (10, 0, 0, 0),
+        "+ L_cyc + L_t": (10, 0.1, 0, 0),
+        "+ L_cyc + L_t + L_id": (10, 0.1, 1, 0),
+        "+ L_cyc + L_t + L_id^pre": (10, 0.1, 0, 1),
+    }
+    assert [*rows(None)] == [*four][:4]
+    flags = {name: row_flags(FIXED, weights, Path("r")) for name, weights in rows(Path("r")).items()}
+    assert [name for name, texts in flags.items() if "--recogniser" in texts] == [[*four][-1]]
 
 
 def test_loss_flags_are_those_of_the_kind_of_training() -> None:
@@ -124,7 +158,14 @@ def test_a_preset_of_ones_own(tmp_path: Path) -> None:
             "There are no prepared photographs in nowhere: make them with agetrans prepare",
         ),
         (("--data", "SHARDS", "--group", "4"), "no photograph of the age groups 30-39, 40-49"),
-        (("--data", "SHARDS", "--group", "0,30", "--critic", "none.h5"), "--critic: there is no none.h5"),
+        (
+            ("--data", "SHARDS", "--group", "0,30", "--critic_age_loss", "1", "--critic", "none.h5"),
+            "--critic: there is no none.h5",
+        ),
+        (
+            ("--data", "SHARDS", "--group", "0,30", "--critic", "none.h5"),
+            "--critic has no effect without --perceptual_loss or --critic_age_loss",
+        ),
         (
             ("--data", "SHARDS", "--group", "0,30", "--model", "agetransgan", "--size", "128"),
             "AgeTransGAN of 128 pixels needs faces of that size, not of 64",

@@ -4,9 +4,9 @@
     python train.py --preset agetransgan_256
 
 Hardware: its authors give 1 day 12 hours (MORPH) and 4 days (CACD) on Titan RTX cards, of a number not known.
-Not run by us: `--dry_run` measures a step and says the hours. Figures to expect: those of the authors,
-docs/training.md. Loss weights and rates are those of a public derivative, because the authors have not
-published theirs.
+Not run by us: `--dry_run` measures a step and says the hours. Figures to expect: we know none of the authors
+for these sets; those of FFHQ-Aging are in docs/training.md. Age groups, loss weights and rates are ours or those
+of a public derivative, because the authors have not published theirs.
 """
 
 from dataclasses import replace

@@ -6,7 +6,8 @@
 Hardware: a CPU for a trial, a GPU for a result. Not run to its end by us: MTLFace gives 36,000 steps of 512
 on 8 GPUs for recognition and synthesis together, and no figures for synthesis. The generator is AgeTrans with
 a core of 128 px; it has MTLFace's attention decomposition, identity conditional module and sharing of an
-eighth, seven groups, LSGAN with weight 75, age 10, identity 0.002, Adam 1e-4 with betas 0.5 and 0.99.
+eighth, seven groups, LSGAN with weight 75, age 10, identity 0.002, Adam 1e-4 with betas 0.5 and 0.99. Ours is
+own_age 1: AgeTrans reads the age of its input with a head of its own, in the place of MTLFace's age estimator.
 """
 
 from agetrans.training.settings import Settings
