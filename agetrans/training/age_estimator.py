@@ -151,6 +151,7 @@ def train(photographs: Path, samples: Path, out: Path, start: Path | None, steps
         batches(*load_data(photographs, samples), seed),
         steps_per_epoch=min(100, steps),
         epochs=-(-steps // 100),
+        shuffle=False,
         verbose=2,
     )
     save_estimator(estimator, out)
