@@ -15,8 +15,13 @@ import numpy as np
 import pytest
 
 from agetrans.data.labelled import DataError
+from agetrans.data.shards import Shards
+from agetrans.training import build
 from agetrans.training.cluster import worker_of
+from agetrans.training.command import parse, resolve
+from agetrans.training.distribution import Devices, WorkerLost
 from tests.training.faces import write_shards
+from tests.training.toys import Toy
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute is TensorFlow's"
@@ -89,14 +94,121 @@ def test_two_workers_are_one(one: tuple[Path, dict[str, np.ndarray]], tmp_path: 
         assert_same(tmp_path / f"{k}.npz", expected)
 
 
-def test_a_killed_worker_is_reported_in_a_sentence(one: tuple[Path, Any], tmp_path: Path) -> None:
+SMALL_RUN = (
+    *("--group", "0,30", "--size", "64", "--width", "1", "--policy", "float32", "--batch", "8"),
+    *(
+        "--tick_kimg",
+        "0.008",
+        "--checkpoint_minutes",
+        "0",
+        "--adversarial_loss",
+        "0",
+        "--age_class_loss",
+        "0",
+    ),
+    *("--reconstructed_loss", "0", "--cycle_loss", "0", "--triplet_loss", "0", "--identity_loss", "0"),
+)
+"""AgeTrans, which learns the age of its input and nothing else; a checkpoint every step."""
+
+
+def start_training(flags: tuple[str, ...], tf_config: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    environment["TF_CONFIG"] = json.dumps(tf_config)
+    command = [sys.executable, "train.py", *flags]
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_a_killed_worker_is_reported_in_a_sentence_and_the_run_goes_on(tmp_path: Path) -> None:
+    """`train.py` on two workers, the second killed when the first has saved its second step; then started again."""
+    shards, out = write_shards(tmp_path / "shards"), tmp_path / "run"
+    flags = ("--data", str(shards), "--out", str(out), *SMALL_RUN)
     ports = free_ports(2)
-    first = start(one[0], tmp_path / "0.npz", 1, tf_config=cluster(0, ports))
-    second = start(one[0], tmp_path / "1.npz", 1, "die", tf_config=cluster(1, ports))
-    said, _ = first.communicate(timeout=900)
-    second.wait(timeout=60)
-    assert first.returncode == 3, said[-3000:]
-    assert "WorkerLost: Another worker no longer answers" in said
+    first, second = (start_training((*flags, "--kimg", "999"), cluster(k, ports)) for k in range(2))
+    assert first.stdout is not None
+    said = ""
+    while said.count(" kimg ") < 3 and (line := first.stdout.readline()):
+        said += line
+    second.kill()
+    second.communicate(timeout=60)
+    said += first.communicate(timeout=900)[0]
+    assert first.returncode == 2, said[-3000:]
+    assert "train.py: Another worker no longer answers" in said
+    assert "Traceback" not in said
+
+    done = len((out / "log.jsonl").read_text().splitlines())
+    ports, kimg = free_ports(2), str((done + 2) * 8 / 1000)
+    again = [start_training((*flags, "--kimg", kimg), cluster(k, ports)) for k in range(2)]
+    said = "".join(worker.communicate(timeout=900)[0] for worker in again)
+    assert [worker.returncode for worker in again] == [0, 0], said[-3000:]
+    assert "It goes on from step " in said
+    steps = [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, done + 3))
+
+
+REAL_RUN = (
+    *("--group", "0,30", "--model", "agetransgan", "--size", "64", "--width", "4", "--policy", "float32"),
+    *("--batch", "8", "--tick_kimg", "0.008", "--path_length_loss", "2", "--adversarial_loss", "0"),
+    *("--age_class_loss", "0", "--reconstructed_loss", "0", "--cycle_loss", "0", "--triplet_loss", "0"),
+    *("--identity_loss", "0"),
+)
+"""The smallest step of AgeTransGAN: pictures that stay, and the path length, which is due at steps 0 and 4."""
+
+
+def test_train_on_two_devices_is_one_and_goes_on(tmp_path: Path) -> None:
+    """What users have: `train.py`, graphs, Adam; 2 steps, then the same command to step 5; against eager steps here."""
+    shards, out = write_shards(tmp_path / "shards"), tmp_path / "run"
+    flags = ("--data", str(shards), "--out", str(out), *REAL_RUN)
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1"}
+    said = ""
+    for kimg in ("0.016", "0.04"):
+        command = [sys.executable, "train.py", *flags, "--devices", "2", "--kimg", kimg]
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=900
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        said = done.stdout
+    assert "It goes on from step 2." in said
+    found = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in found] == [1, 2, 3, 4, 5]
+    for line, expected in zip(found, eager_steps(flags, shards), strict=True):
+        for name, value in expected.items():
+            assert line[name] == pytest.approx(value, rel=1e-2, abs=1e-6), (line["step"], name)
+    assert found[4]["path_length"] > 0
+    assert found[4]["pixel"] < 0.95 * found[0]["pixel"]
+
+
+def eager_steps(flags: tuple[str, ...], shards: Path) -> list[dict[str, float]]:
+    """The losses of five steps of that run on one device, without a graph."""
+    settings, _ = resolve(parse(["train.py", *flags]))
+    sources = build.Sources(Shards(shards))
+    keras.utils.set_random_seed(0)
+    trainer, _ = build.build_trainer(settings, sources, 5)
+    assert sources.shards is not None
+    batches = build.photograph_batches(settings, sources.shards, trainer.generator, 0, 2, (0, 1))
+    steps = []
+    for number in range(5):
+        batch = {name: keras.ops.convert_to_tensor(array) for name, array in batches.make(number).items()}
+        logs = trainer.train_step(batch)
+        steps.append({name: float(value) for name, value in logs.items()})
+    return steps
+
+
+def test_an_error_on_one_machine_is_no_lost_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    def fails(*_: Any) -> None:
+        raise tf.errors.InternalError(None, None, "cuDNN is broken")
+
+    machine = Devices()
+    monkeypatch.setattr(machine, "strategy", object())
+    monkeypatch.setattr(machine, "_fit_together", fails)
+    with pytest.raises(tf.errors.InternalError, match="cuDNN"):
+        machine.fit(Toy(), iter(()), 1, 1, [])
+    monkeypatch.setattr(machine, "workers", 2)
+    with pytest.raises(WorkerLost, match="Another worker no longer answers"):
+        machine.fit(Toy(), iter(()), 1, 1, [])
 
 
 @pytest.mark.parametrize(
