@@ -64,8 +64,10 @@ def frame_photograph(
     """
     factor = max(1.0, max(picture.shape[:2]) / _FINDING_SIDE)
     small = cv2.resize(picture, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-    face = choose_face(find_faces(small), "largest")[0]
-    points = (np.asarray(face.points) + 0.5) * factor - 0.5
+    faces = find_faces(small)
+    if not faces:
+        faces, factor = find_faces(picture), 1.0
+    points = (np.asarray(choose_face(faces, "largest")[0].points) + 0.5) * factor - 0.5
     matrix = framing_matrix(points, framing, size)
     return framed(picture, matrix, size), matrix
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
+from agetrans.files import unfinished_file
 from agetrans.inference.lettering import write_on
 from agetrans.pictures import NOTE
 
@@ -45,7 +46,7 @@ class Film:
         scale = min(1.0, largest_side / max(shape))
         self._height, self._width = (max(2, round(side * scale) // 2 * 2) for side in shape)
         if isinstance(target, Path):
-            self._unfinished: Path | None = target.with_name(f".{target.name}.unfinished")
+            self._unfinished: Path | None = unfinished_file(target)
         else:
             self._unfinished = None
 

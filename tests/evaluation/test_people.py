@@ -1,0 +1,24 @@
+"""Framing of photographs that are judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agetrans.evaluation.people import frame_photograph
+from agetrans.faces import FaceNotFound
+
+
+def test_a_small_face_in_a_large_photograph_is_framed(portrait: np.ndarray) -> None:
+    photograph = np.full((1400, 1400, 3), 128, np.uint8)
+    photograph[500:756, 600:856] = portrait
+    nose = np.array([112.0, 63.0, 1.0])
+    expected = frame_photograph(portrait)[1] @ nose
+    framed, matrix = frame_photograph(photograph)
+    np.testing.assert_allclose(matrix @ (nose + (600, 500, 0)), expected, atol=8)
+    assert framed.std() > 30, "not the grey around the portrait"
+
+
+def test_a_photograph_without_a_face_is_told() -> None:
+    with pytest.raises(FaceNotFound):
+        frame_photograph(np.full((300, 400, 3), 128, np.uint8))
