@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ pytestmark = pytest.mark.skipif(
 REPOSITORY = Path(__file__).parents[2]
 
 
-def start(shards: Path, out: Path, devices: int, *more: str, tf_config: Any = None) -> subprocess.Popen[str]:
+def start(shards: Path, out: Path, devices: int, tf_config: Any = None) -> subprocess.Popen[str]:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "OMP_NUM_THREADS": "1"}
     if tf_config is not None:
         environment["TF_CONFIG"] = json.dumps(tf_config)
-    command = [sys.executable, "-m", "tests.training.worker", str(shards), str(out), str(devices), *more]
+    command = [sys.executable, "-m", "tests.training.worker", str(shards), str(out), str(devices)]
     return subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -96,19 +97,20 @@ def test_two_workers_are_one(one: tuple[Path, dict[str, np.ndarray]], tmp_path: 
 
 SMALL_RUN = (
     *("--group", "0,30", "--size", "64", "--width", "1", "--policy", "float32", "--batch", "8"),
-    *(
-        "--tick_kimg",
-        "0.008",
-        "--checkpoint_minutes",
-        "0",
-        "--adversarial_loss",
-        "0",
-        "--age_class_loss",
-        "0",
-    ),
-    *("--reconstructed_loss", "0", "--cycle_loss", "0", "--triplet_loss", "0", "--identity_loss", "0"),
+    *("--tick_kimg", "0.008", "--checkpoint_minutes", "0", "--own_age_loss", "1", "--pixel_loss", "0"),
+    *("--adversarial_loss", "0", "--age_class_loss", "0", "--reconstructed_loss", "0", "--cycle_loss", "0"),
+    *("--triplet_loss", "0", "--identity_loss", "0"),
 )
 """AgeTrans, which learns the age of its input and nothing else; a checkpoint every step."""
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[str]]]:
+    """Gets what a test starts, so that nothing of it stays behind."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        process.kill()
 
 
 def start_training(flags: tuple[str, ...], tf_config: Any) -> subprocess.Popen[str]:
@@ -120,12 +122,15 @@ def start_training(flags: tuple[str, ...], tf_config: Any) -> subprocess.Popen[s
     )
 
 
-def test_a_killed_worker_is_reported_in_a_sentence_and_the_run_goes_on(tmp_path: Path) -> None:
+def test_a_killed_worker_is_reported_in_a_sentence_and_the_run_goes_on(
+    tmp_path: Path, processes: list[subprocess.Popen[str]]
+) -> None:
     """`train.py` on two workers, the second killed when the first has saved its second step; then started again."""
     shards, out = write_shards(tmp_path / "shards"), tmp_path / "run"
     flags = ("--data", str(shards), "--out", str(out), *SMALL_RUN)
     ports = free_ports(2)
-    first, second = (start_training((*flags, "--kimg", "999"), cluster(k, ports)) for k in range(2))
+    processes += [start_training((*flags, "--kimg", "999"), cluster(k, ports)) for k in range(2)]
+    first, second = processes
     assert first.stdout is not None
     said = ""
     while said.count(" kimg ") < 3 and (line := first.stdout.readline()):
@@ -140,6 +145,7 @@ def test_a_killed_worker_is_reported_in_a_sentence_and_the_run_goes_on(tmp_path:
     done = len((out / "log.jsonl").read_text().splitlines())
     ports, kimg = free_ports(2), str((done + 2) * 8 / 1000)
     again = [start_training((*flags, "--kimg", kimg), cluster(k, ports)) for k in range(2)]
+    processes += again
     said = "".join(worker.communicate(timeout=900)[0] for worker in again)
     assert [worker.returncode for worker in again] == [0, 0], said[-3000:]
     assert "It goes on from step " in said

@@ -1,15 +1,13 @@
 """Takes two steps of the tiny trainer on the devices that it is given, and writes the weights.
 
-python -m tests.training.worker SHARDS OUT.npz DEVICES [die]
+python -m tests.training.worker SHARDS OUT.npz DEVICES
 
-With TF_CONFIG it is one of several workers; with "die" it ends itself before the second step.
+With TF_CONFIG it is one of several workers.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,8 @@ from typing import Any
 import numpy as np
 
 
-def main(shards: str, out: str, devices: str, die: str = "") -> None:
-    from agetrans.training.distribution import Devices, WorkerLost, split_cpu
+def main(shards: str, out: str, devices: str) -> None:
+    from agetrans.training.distribution import Devices, split_cpu
 
     if int(devices) > 1:
         split_cpu(int(devices))
@@ -48,14 +46,8 @@ def main(shards: str, out: str, devices: str, die: str = "") -> None:
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             self.seen.append({name: float(value) for name, value in logs.items()})
-            if die:
-                os.kill(os.getpid(), signal.SIGKILL)
 
-    try:
-        machine.fit(trainer, (batches.make(n) for n in range(99)), 1, 2, [Losses()])
-    except WorkerLost as error:
-        print(f"WorkerLost: {error}")
-        sys.exit(3)
+    machine.fit(trainer, (batches.make(n) for n in range(99)), 1, 2, [Losses()])
     values = [
         keras.ops.convert_to_numpy(v) for v in (*trainer.generator.weights, *trainer.discriminator.weights)
     ]
