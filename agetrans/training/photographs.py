@@ -46,9 +46,7 @@ class PhotographTrainer(Trainer):
         pieces: Parts of a batch that go one after the other, to save memory.
         levels: Sides of the features that the discriminator judges.
         critic: Age estimator, not trained; for the terms that need one.
-        critic_centres: What the critic reads of real people at each group's centre, `(groups,)` years; without it
-            the centres themselves.
-        recogniser: Keras model from faces `(B, side, side, 3)` in [-1, 1] to embeddings, not trained.
+        recogniser: Keras model from pictures of the generator's size in [-1, 1] to embeddings, not trained.
         dtype: Policy of the discriminator.
 
     Raises:
@@ -65,7 +63,6 @@ class PhotographTrainer(Trainer):
         pieces: int = 1,
         levels: tuple[int, ...] = LEVELS,
         critic: keras.Model | None = None,
-        critic_centres: np.ndarray | None = None,
         recogniser: keras.Model | None = None,
         dtype: str | None = None,
     ) -> None:
@@ -87,8 +84,7 @@ class PhotographTrainer(Trainer):
         for network in (critic, recogniser):
             if network is not None:
                 network.trainable = False
-        centres = age_groups.centres if critic_centres is None else critic_centres
-        self.critic_centres = np.asarray(centres, np.float32)
+        self.centres = np.asarray(age_groups.centres, np.float32)
         self.phases = {"generator": 1}
         if terms.path_length:
             self.phases["path_length"] = PATH_INTERVAL
@@ -265,10 +261,8 @@ class PhotographTrainer(Trainer):
                 positive = identity_map(self.generator, back.picture, batch["label"])
                 terms["triplet"] = losses.triplet(own, positive, other, weights.margin)
         if weights.recogniser:
-            side = self.recogniser.input_shape[1]
             embeddings = [
-                self.recogniser(resized(picture, side), training=False)
-                for picture in (batch["image"], result.picture)
+                self.recogniser(picture, training=False) for picture in (batch["image"], result.picture)
             ]
             terms["recogniser"] = losses.squared_error(*embeddings)
         return terms
@@ -277,7 +271,7 @@ class PhotographTrainer(Trainer):
         weights, terms = self.terms, {}
         if weights.critic_age:
             reading = self.critic(resized(result.picture, CRITIC_SIZE), training=False)
-            years = ops.matmul(target, self.critic_centres[:, None])[:, 0]
+            years = ops.matmul(target, self.centres[:, None])[:, 0]
             terms["critic_age"] = ops.mean(losses.age_cross_entropy(reading["logits"], years))
         if weights.perceptual and back is not None:
             seen = [

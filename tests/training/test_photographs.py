@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from scipy.special import log_softmax
+from scipy.stats import norm
 
 from agetrans.data.shards import Shards
 from agetrans.training.autodiff import input_gradient
@@ -200,6 +202,33 @@ def test_least_squares(shards: Shards) -> None:
     assert logs["discriminator"] == pytest.approx(
         0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean(), rel=1e-3
     )
+
+
+class PlainCritic(keras.Model):
+    """Reads ages off the mean colour; its features are the picture and its square, and one level too many."""
+
+    def call(self, image: Any, training: bool = False) -> dict[str, Any]:
+        logits = ops.matmul(ops.mean(image, axis=(1, 2)), READING)
+        return {"logits": logits, "features": [image, image**2, 100 * image]}
+
+
+READING = np.random.RandomState(4).normal(0, 2, (3, 101)).astype("f")
+
+
+def test_terms_of_the_critic(shards: Shards) -> None:
+    trainer = make_trainer(terms=Terms(critic_age=1.0, perceptual=1.0), critic=PlainCritic())
+    batch = make_batches(shards).make(0)
+    image = (batch["image"] / 127.5 - 1).astype("f")
+    result = numbers(trainer.generator(image, batch["target"]))
+    back = numbers(trainer.generator(result, batch["label"]))
+    logs, _ = sgd_step(trainer, batch)
+    perceptual = np.abs(back - image).mean() + np.abs(back**2 - image**2).mean()
+    assert logs["perceptual"] == pytest.approx(perceptual, rel=1e-3)
+    wanted = (batch["target"] @ (15.0, 45.0))[:, None]
+    ages = norm.pdf(np.arange(101), wanted, 1.5 + 0.06 * wanted)
+    logits = result.mean(axis=(1, 2)) @ READING
+    entropy = -(ages / ages.sum(1, keepdims=True) * log_softmax(logits, axis=1)).sum(axis=1).mean()
+    assert logs["critic_age"] == pytest.approx(entropy, rel=1e-3)
 
 
 @pytest.mark.parametrize(
