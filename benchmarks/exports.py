@@ -6,6 +6,7 @@ python benchmarks/exports.py --snapshot agetrans_10group
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -74,11 +75,10 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=8, help="timed runs of each (default: 8)")
     arguments = parser.parse_args()
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     start_keras()
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     folder = find_snapshot(arguments.snapshot)
     snapshot = load_snapshot(folder)
     exportable = make_exportable(snapshot, batch=1)
