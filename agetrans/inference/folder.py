@@ -216,7 +216,9 @@ def _in_pool(
                 running[pool.submit(_work, job)] = job
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            ended = wait(running, return_when=FIRST_COMPLETED).done
+            # What is done is told before a dead process' error ends the pool, so that it is not done again.
+            for future in sorted(ended, key=lambda future: future.exception() is not None):
                 yield running.pop(future), future.result()
     finally:
         pool.shutdown(cancel_futures=True)

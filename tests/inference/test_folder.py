@@ -37,7 +37,7 @@ class Copier:
             os.kill(os.getpid(), signal.SIGKILL)
         if photo.stem.startswith("model"):
             raise SnapshotError("The weights are damaged.")
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)  # a dead process may take the news of what it did with it
         (folder / "made").write_text(str(os.getpid()))
         return 3
 
