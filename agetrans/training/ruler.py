@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from keras import ops
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from agetrans.backend import on_arrays
@@ -15,9 +16,6 @@ from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator, expected_age
 from agetrans.variables import named_variables
 
-LATENT_SIZE = 64
-"""Principal components of the teacher's latent that the shipped estimator's second head reads."""
-
 
 def load_estimator(path: str | Path, dtype: str | None = None) -> AgeEstimator:
     """The age estimator with the weights that `age_estimator/train.py` wrote.
@@ -25,10 +23,20 @@ def load_estimator(path: str | Path, dtype: str | None = None) -> AgeEstimator:
     Args:
         path: Its `.safetensors`.
         dtype: Keras policy that it runs with.
+
+    Raises:
+        ValueError: The file cannot be read, or holds another network's weights.
     """
-    estimator = AgeEstimator(LATENT_SIZE, dtype=dtype)
-    weights = load_file(path)
-    for name, variable in named_variables(estimator).items():
+    try:
+        weights = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as weights: {error}") from None
+    estimator = AgeEstimator(dtype=dtype)
+    variables = named_variables(estimator)
+    fits = {name: tuple(variable.shape) for name, variable in variables.items()}
+    if {name: value.shape for name, value in weights.items()} != fits:
+        raise ValueError(f"{path} holds the weights of another network than this age estimator.")
+    for name, variable in variables.items():
         variable.assign(weights[name].astype(np.float32))
     return estimator
 

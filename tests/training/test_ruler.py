@@ -12,7 +12,7 @@ from keras import ops
 
 from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator
-from agetrans.training.ruler import LATENT_SIZE, Ruler, load_estimator, reader, save_estimator
+from agetrans.training.ruler import Ruler, load_estimator, reader, save_estimator
 from tests.training.steps import GROUPS
 
 YEARS = np.array([4.0, 8.0, 25.0, 29.0, 50.0, 70.0, 80.0])
@@ -80,7 +80,7 @@ def test_pictures_are_read_in_parts_and_in_order() -> None:
 
 
 def test_a_written_estimator_reads_as_before(tmp_path: Path) -> None:
-    estimator = AgeEstimator(LATENT_SIZE)
+    estimator = AgeEstimator()
     path = tmp_path / "estimator.safetensors"
     save_estimator(estimator, path)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8)
