@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agetrans.cli.console import CommandError, say
+from agetrans.framings import FRAMINGS, LANDMARKS
 
 if TYPE_CHECKING:
     from agetrans.inference.sequence import Track
     from agetrans.inference.transformer import AgeTransformer
 
-FRAMINGS = ("agetransgan", "ffhq")
-LANDMARKS = (5, 68)
 PRECISIONS = ("float32", "bfloat16")
 SIZES = range(64, 4097)
 PUBLISHED = (10, 4)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from agetrans.cli import recognition_checkpoints
-from agetrans.cli.ageing import FRAMINGS
 from agetrans.cli.console import DONE, CommandError, Kind, add_kinds, check_file, say, shown
+from agetrans.framings import FRAMINGS
 
 RUN_CARD = """# {name}
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Matrix = npt.NDArray[np.float64]
+from agetrans.framings import FRAMINGS
 
-FRAMINGS = ("agetransgan", "ffhq")
+Matrix = npt.NDArray[np.float64]
 
 AGETRANSGAN_PADDING = 200
 """Black pixels that AgeTransGAN adds on every side before it frames."""

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from agetrans.faces.face import Face
 from agetrans.faces.finder import at_most, find_faces
+from agetrans.framings import LANDMARKS
 
 Points = npt.NDArray[np.float64]
 FaceFinder = Callable[[npt.NDArray[np.uint8]], list[Face]]
 """From a picture `(H, W, 3)` uint8 RGB to its faces."""
 
-LANDMARKS = (5, 68)
 LARGEST_SIDE = 2048
 """Larger pictures are searched at this size: at 12 megapixels one layer of the package's finder takes 3 GB."""
 

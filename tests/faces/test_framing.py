@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from agetrans.faces.framing import FRAMINGS, apply, framing_matrix, invert, similarity
+from agetrans.faces.framing import apply, framing_matrix, invert, similarity
+from agetrans.framings import FRAMINGS
 
 UPRIGHT = np.array([[40, 50], [60, 50], [50, 66], [45, 80], [55, 80.0]])
 """Eyes 20 apart, mouth 30 below them."""

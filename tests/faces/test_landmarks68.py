@@ -146,6 +146,10 @@ def test_points_frame_the_face(
     np.testing.assert_allclose(result.transform, expected, atol=1e-4)
 
 
+def flags(photo: Path, snapshots: Path) -> tuple[object, ...]:
+    return "--snapshot", snapshots / "agetrans_10group", "--out", photo.parent / "out", "--landmarks", 68
+
+
 def command(*argv: object) -> int:
     arguments = main.parse(
         ["agetrans", "transform", *map(str, argv), "--ages", "30", "--crop", "--size", "64"]
@@ -174,16 +178,8 @@ def test_the_flag(
 
     monkeypatch.setattr(AgeTransformer, "frame_face", watch)
     found.append(landmarks())
-    flags = (
-        "--snapshot",
-        tiny_snapshots / "agetrans_10group",
-        "--out",
-        photo.parent / "out",
-        "--landmarks",
-        68,
-    )
-    assert command(photo, *flags) == 0
-    assert command(photo, *flags, "--framing", "agetransgan") == 0
+    assert command(photo, *flags(photo, tiny_snapshots)) == 0
+    assert command(photo, *flags(photo, tiny_snapshots), "--framing", "agetransgan") == 0
     for of_right, seen in zip((6, 5), points, strict=True):
         np.testing.assert_allclose(seen, eyes(landmarks(), of_right), atol=1e-4)
 
@@ -192,15 +188,7 @@ def test_the_flag_without_the_extra(
     photo: Path, tiny_snapshots: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "face_alignment", None)
-    flags = (
-        "--snapshot",
-        tiny_snapshots / "agetrans_10group",
-        "--out",
-        photo.parent / "out",
-        "--landmarks",
-        68,
-    )
-    assert command(photo.parent, *flags) == 2
+    assert command(photo.parent, *flags(photo, tiny_snapshots)) == 2
     error = capsys.readouterr().err
     assert 'pip install -e ".[landmarks]"' in error
     assert error.count("\n") == 1
