@@ -90,8 +90,18 @@ class AgeGroups:
         Returns:
             `(groups,)` float32 for a number, else `(N, groups)`.
         """
-        position = np.interp(np.asarray(years, np.float64), self.centres, np.arange(self.count))
-        distance = np.abs(position[..., None] - np.arange(self.count))
+        return self.between(np.interp(np.asarray(years, np.float64), self.centres, np.arange(self.count)))
+
+    def between(self, places: float | np.ndarray) -> np.ndarray:
+        """Labels of places between the groups, where 0 is the first group and `count - 1` the last.
+
+        Args:
+            places: a number or an array of shape `(N,)`.
+
+        Returns:
+            `(groups,)` float32 for a number, else `(N, groups)`.
+        """
+        distance = np.abs(np.asarray(places, np.float64)[..., None] - np.arange(self.count))
         return np.maximum(0.0, 1.0 - distance).astype(np.float32)
 
     def years(self, label: np.ndarray) -> np.ndarray:
@@ -107,9 +117,7 @@ class AgeGroups:
         """
         if steps < 1:
             raise ValueError(f"A run needs at least one step between groups. Received: steps={steps}")
-        position = np.arange((self.count - 1) * steps + 1) / steps
-        distance = np.abs(position[:, None] - np.arange(self.count))
-        return np.maximum(0.0, 1.0 - distance).astype(np.float32)
+        return self.between(np.arange((self.count - 1) * steps + 1) / steps)
 
 
 _PUBLISHED = {

@@ -89,8 +89,7 @@ class AgePlan:
             raise ValueError(f"A run needs at least one step between groups. Received: steps={steps}")
         frames = np.arange((len(stops) - 1) * steps + 1)
         position = np.interp(frames, np.arange(len(stops)) * steps, stops)
-        distance = np.abs(position[:, None] - np.arange(age_groups.count))
-        labels = np.maximum(0.0, 1.0 - distance).astype(np.float32)
+        labels = age_groups.between(position)
         names = tuple(age_groups.names[stop] for stop in stops)
         return cls(labels, age_groups.years(labels), tuple(range(0, len(frames), steps)), names)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from agetrans.head import head_reach
@@ -96,11 +97,18 @@ class AgeTrans(Generator):
     moved by the flow that the coarser levels have summed, as the photograph is in the end. Beyond the head's reach in
     the `ffhq` framing the mask is zero.
 
+    A trained network ages people less than it is asked to. `asked` says which place between its groups to ask for, so
+    that the result looks as old as it should; it depends on the age that the network reads in the photograph, because a
+    face at its own age stays as it is. `agetrans.training.calibrate` measures it.
+
     Args:
         size: Core size in pixels, a multiple of 64.
         groups: Number of age groups.
         width: The levels have 2, 3, 6 and 12 times as many channels, the finest first.
         units: Channels of each age group in the ICM.
+        asked: `(groups, groups)`: for people of each group, in rows, the place that stands for each wanted group,
+            where 0 is the first group and `groups - 1` the last. None asks for the wanted group itself, as training
+            does.
 
     Call arguments:
         image: `(B, size, size, 3)` RGB in [-1, 1].
@@ -112,12 +120,23 @@ class AgeTrans(Generator):
     """
 
     def __init__(
-        self, size: int = 256, groups: int = 10, width: int = 16, units: int = 32, **kwargs: Any
+        self,
+        size: int = 256,
+        groups: int = 10,
+        width: int = 16,
+        units: int = 32,
+        asked: Sequence[Sequence[float]] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if size < 64 or size % 64:
             raise ValueError(f"The core size must be a multiple of 64 pixels. Received: size={size}")
         self.size, self.groups, self.width, self.units = size, groups, width, units
+        self.asked = None if asked is None else np.asarray(asked, np.float64)
+        if self.asked is not None and self.asked.shape != (groups, groups):
+            raise ValueError(
+                f"`asked` has a row and a column for each of {groups} groups. Received: shape {self.asked.shape}"
+            )
         sides = [size >> level for level in range(1, 5)]
         self.noise_sides = (sides[3], sides[2], sides[2], sides[1], sides[1], sides[0], sides[0])
         policy = {"dtype": self.dtype_policy}
@@ -176,6 +195,7 @@ class AgeTrans(Generator):
             "groups": self.groups,
             "width": self.width,
             "units": self.units,
+            "asked": None if self.asked is None else self.asked.tolist(),
         }
 
     def reset_change(self) -> None:
@@ -191,13 +211,17 @@ class AgeTrans(Generator):
 
         Returns:
             Skips of three levels, finest first, `(B, S/2, S/2, 2 width + 12)` to `(B, S/8, S/8, 6 width)`; identity
-            features `(B, S/16, S/16, 12 width)`; the ICM's view of each group `(B, groups, S/16, S/16, units)`.
+            features `(B, S/16, S/16, 12 width)`; the ICM's view of each group `(B, groups, S/16, S/16, units)`; and
+            where there is `asked`, the places `(B, groups)` to ask for.
         """
-        codes, _ = self._encode(image)
-        return codes
+        codes, age = self._encode(image)
+        if self.asked is None:
+            return codes
+        own = ops.softmax(self._read_age(age)[1])
+        return (*codes, ops.matmul(own, ops.convert_to_tensor(self.asked, "float32")))
 
     def encode_and_read_age(self, image: Any) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
-        """The codes of `encode`, and the age that AFD's age part shows.
+        """The codes of `encode` without places to ask for, and the age that AFD's age part shows.
 
         Args:
             image: `(B, size, size, 3)` RGB in [-1, 1].
@@ -209,7 +233,7 @@ class AgeTrans(Generator):
         return codes, self._read_age(age)
 
     def _encode(self, image: Any) -> tuple[tuple[Any, ...], Any]:
-        """The codes of `encode`, and AFD's age features `(B, S/16, S/16, 12 width)`."""
+        """Skips, identity features, the ICM's views, and AFD's age features `(B, S/16, S/16, 12 width)`."""
         *skips, features = self.encoder(image)
         identity, age = self.afd(features)
         return (*skips, identity, self.icm(identity)), age
@@ -235,6 +259,9 @@ class AgeTrans(Generator):
         Raises:
             ValueError: If a noise map has the wrong shape.
         """
+        if self.asked is not None:
+            label = self._asked_label(label, codes[-1])
+            codes = codes[:-1]
         *skips, identity, views = codes
         maps = [None] * len(self.noise_sides) if noise is None else given_noise(noise, self.noise_sides)
         label = ops.cast(label, views.dtype)
@@ -260,6 +287,11 @@ class AgeTrans(Generator):
         # so that it reaches 0 and leaves the background as it is.
         mask = ops.clip(1.1 * ops.sigmoid(MASK_GAIN * paint[..., 3:]) - 0.05, 0.0, 1.0)
         return ops.concatenate([flow, delta, mask * ops.convert_to_tensor(self.reach, mask.dtype)], axis=-1)
+
+    def _asked_label(self, label: Any, places: Any) -> Any:
+        """The label to ask for `(B, groups)`: of the place that the wanted label has between a face's own places."""
+        place = ops.sum(ops.cast(label, "float32") * places, axis=-1, keepdims=True)
+        return ops.relu(1.0 - ops.abs(place - ops.arange(self.groups, dtype="float32")))
 
     def compose(self, photo: Any, change: Any) -> Any:
         return apply_change(photo, change)
