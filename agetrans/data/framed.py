@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from agetrans.data.labelled import DataError
 from agetrans.faces import Face, find_faces, framing_matrix, warp
 
 SIZE = 256
@@ -36,3 +39,31 @@ def _find_small(picture: np.ndarray) -> list[Face]:
     return [
         dataclasses.replace(face, points=(face.points + 0.5) * factor - 0.5) for face in find_faces(small)
     ]
+
+
+def read_framed(path: Path, *labels: str) -> dict[str, np.ndarray]:
+    """The photographs of a file that `python -m agetrans.data.photographs` wrote.
+
+    Args:
+        path: The file.
+        labels: Arrays that are wanted beside the pictures: `age` in years, `male` 0 or 1.
+
+    Returns:
+        `pictures` `(N, 256, 256, 3)` uint8, and of each label `(N,)` float32.
+
+    Raises:
+        DataError: It is no such file, or lacks a label.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            photographs = {name: file[name] for name in ("pictures", *labels)}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is not a file of framed photographs as python -m agetrans.data.photographs writes it ({error})."
+        ) from None
+    pictures = photographs["pictures"]
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != (SIZE, SIZE, 3):
+        raise DataError(f"{path} must hold pictures (N, {SIZE}, {SIZE}, 3) of uint8.")
+    if any(photographs[name].shape != (len(pictures),) for name in labels):
+        raise DataError(f"{path} must hold as many labels as pictures.")
+    return {"pictures": pictures} | {name: photographs[name].astype(np.float32) for name in labels}

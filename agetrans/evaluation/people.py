@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from agetrans.data.framed import read_framed
+from agetrans.data.labelled import DataError
 from agetrans.evaluation.errors import EvaluationError
 from agetrans.evaluation.readings import SIZE
 from agetrans.faces import FaceNotFound, choose_face, find_faces, framing_matrix, warp
@@ -145,15 +146,10 @@ def _labelled(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.exists():
         raise EvaluationError(f"There is no {path}.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            pictures, ages = file["pictures"], file["age"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise EvaluationError(
-            f"{path} is not a file of framed photographs as python -m agetrans.data.photographs writes it ({error})."
-        ) from None
-    if pictures.dtype != np.uint8 or pictures.shape[1:] != (SIZE, SIZE, 3) or len(ages) != len(pictures):
-        raise EvaluationError(f"{path} must hold pictures (N, {SIZE}, {SIZE}, 3) of uint8 and as many ages.")
-    return pictures, ages.astype(np.float64)
+        photographs = read_framed(path, "age")
+    except DataError as error:
+        raise EvaluationError(str(error)) from None
+    return photographs["pictures"], photographs["age"].astype(np.float64)
 
 
 def _photographs(folder: Path, people: int | None) -> Sources:

@@ -155,6 +155,12 @@ class AgeEstimator(keras.Model):
         self.male.build((None, HEAD_CHANNELS))
         self.built = True
 
+    @property
+    def dropouts(self) -> list[layers.Dropout]:
+        """The layers that leave something out in training."""
+        drops = [block.drop for blocks in self.stages for block in blocks]
+        return [drop for drop in (*drops, self.drop) if drop.rate > 0]
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dropped": self.dropped, "dropout": self.dropout}
 

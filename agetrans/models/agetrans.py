@@ -117,6 +117,9 @@ class AgeTrans(Generator):
 
     Returns:
         `(B, size, size, 3)` float32 RGB, not clipped.
+
+    Raises:
+        ValueError: A size that the network cannot have, or a table `asked` that does not fit.
     """
 
     def __init__(
@@ -136,6 +139,10 @@ class AgeTrans(Generator):
         if self.asked is not None and self.asked.shape != (groups, groups):
             raise ValueError(
                 f"`asked` has a row and a column for each of {groups} groups. Received: shape {self.asked.shape}"
+            )
+        if self.asked is not None and not ((self.asked >= 0) & (self.asked <= groups - 1)).all():
+            raise ValueError(
+                f"Places of `asked` lie between 0 and {groups - 1}. Received: {self.asked.tolist()}"
             )
         sides = [size >> level for level in range(1, 5)]
         self.noise_sides = (sides[3], sides[2], sides[2], sides[1], sides[1], sides[0], sides[0])
@@ -221,14 +228,21 @@ class AgeTrans(Generator):
         return (*codes, ops.matmul(own, ops.convert_to_tensor(self.asked, "float32")))
 
     def encode_and_read_age(self, image: Any) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
-        """The codes of `encode` without places to ask for, and the age that AFD's age part shows.
+        """The codes of `encode`, and the age that AFD's age part shows; for training, which asks for groups themselves.
 
         Args:
             image: `(B, size, size, 3)` RGB in [-1, 1].
 
         Returns:
             The codes; logits over years `(B, 101)` and over groups `(B, groups)`, float32.
+
+        Raises:
+            ValueError: There is `asked`.
         """
+        if self.asked is not None:
+            raise ValueError(
+                "A generator is trained without `asked`: make one without it, and give it the weights."
+            )
         codes, age = self._encode(image)
         return codes, self._read_age(age)
 
@@ -249,7 +263,7 @@ class AgeTrans(Generator):
 
         Args:
             codes: From `encode`; or of one face for many labels.
-            label: `(B, groups)`, rows sum to 1.
+            label: `(B, groups)`, rows sum to 1; where there is `asked`, the place that stands for it is painted.
             noise: One map `(1 or B, side, side, 1)` for each of `noise_sides`, or None for zero noise.
 
         Returns:

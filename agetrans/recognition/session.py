@@ -28,10 +28,10 @@ Synthesis = FaceSynthesis | ReleasedSynthesis
 class RecognitionRecord(Record):
     """The record of a recogniser's run; where synthesis is trained, its generator is saved beside the recogniser."""
 
-    def save(self) -> None:
-        """Writes the state, the recogniser and the generator, each atomically."""
-        super().save()
-        if self.writes and self.model.settings.synthesise:
+    def save_trained(self, generator: Any) -> None:
+        """Writes the recogniser and the generator."""
+        super().save_trained(generator)
+        if self.model.settings.synthesise:
             save_atomically(self.model.synthesis, self.folder / SYNTHESIS)
 
 

@@ -6,7 +6,9 @@ ages from them, one that starts from nothing hardly does (docs/decisions.md).
 
 from __future__ import annotations
 
+import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +17,27 @@ import keras
 import numpy as np
 from keras import ops
 
+from agetrans.cli.console import CommandError
+from agetrans.data.framed import SIZE, read_framed
 from agetrans.data.prefetch import prefetch
+from agetrans.files import write_text
 from agetrans.losses import age_cross_entropy
 from agetrans.models.age_estimator import READ_SIZE, AgeEstimator, expected_age
 from agetrans.training.autodiff import value_and_gradients
-from agetrans.training.averaging import averaged_generator
-from agetrans.training.record import Record, restore
+from agetrans.training.record import STATE, Record, restore
 from agetrans.training.ruler import save_estimator
 from agetrans.training.trainer import Trainer, to_floats
 
 BATCH = 48
-PEAK_RATE, WARMUP, WEIGHT_DECAY = 5e-4, 200, 0.03
+LEARNING_RATE, WARMUP, WEIGHT_DECAY = 5e-4, 200, 0.03
 AVERAGE_DECAY = 0.99
-FRAMED_SIZE, KEPT = 256, slice(16, 240)
-"""Side of framed photographs, and what of it is kept: the inner three quarters and a rim to move them in."""
+KEPT = slice(SIZE // 16, SIZE - SIZE // 16)
+"""What is kept of framed photographs: the inner three quarters and a rim to move them in."""
 STORED_SIZE = 196
 INNER_SIZE = STORED_SIZE * 192 / 224
 """Side of the inner three quarters in a stored picture."""
 TICK = 100
-WEIGHTS = "estimator.safetensors"
+WEIGHTS, SETTINGS = "estimator.safetensors", "settings.json"
 
 
 class EstimatorTraining(Trainer):
@@ -43,12 +47,13 @@ class EstimatorTraining(Trainer):
 
     Args:
         estimator: As `Trainer.generator` it is what checkpoints keep.
-        steps: Of the whole run; the learning rate falls to 0 along half a cosine.
+        steps: Of the whole run.
+        learning_rate: At its highest, after 200 steps; from there it falls to 0 along half a cosine.
     """
 
     generator: AgeEstimator
 
-    def __init__(self, estimator: AgeEstimator, steps: int) -> None:
+    def __init__(self, estimator: AgeEstimator, steps: int, learning_rate: float) -> None:
         super().__init__()
         self.generator = estimator
         self.phases = {"ages": 1}
@@ -56,7 +61,7 @@ class EstimatorTraining(Trainer):
         self.built = True
         warmup = min(WARMUP, steps // 2)
         rate = keras.optimizers.schedules.CosineDecay(
-            0.0, steps - warmup, warmup_target=PEAK_RATE, warmup_steps=warmup
+            0.0, steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
         )
         self.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY), jit_compile=False)
         self.optimizer.build(estimator.trainable_variables)
@@ -79,13 +84,11 @@ class EstimatorTraining(Trainer):
 
 
 class EstimatorRecord(Record):
-    """The record of an estimator's run, which also keeps the averaged weights as others read them."""
+    """The record of an estimator's run, which keeps the averaged weights as others read them."""
 
-    def save(self) -> None:
-        """Writes the state and the averaged estimator, each atomically."""
-        super().save()
-        with averaged_generator(self.model) as estimator:
-            save_estimator(estimator, self.folder / WEIGHTS)
+    def save_trained(self, generator: Any) -> None:
+        """Writes the averaged estimator."""
+        save_estimator(generator, self.folder / WEIGHTS)
 
 
 def moved_face(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -118,14 +121,18 @@ def relit_face(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def load_photographs(path: Path) -> dict[str, np.ndarray]:
-    """Photographs of a file: `pictures` `(N, 196, 196, 3)` uint8, `age` and `male` `(N,)` float32."""
+    """Photographs of a file: `pictures` `(N, 196, 196, 3)` uint8, `age` and `male` `(N,)` float32.
+
+    Raises:
+        DataError: It is no file of framed photographs with ages and genders.
+    """
     size = (STORED_SIZE, STORED_SIZE)
-    with np.load(path) as file:
-        pictures = [
-            cv2.resize(picture[KEPT, KEPT], size, interpolation=cv2.INTER_AREA)
-            for picture in file["pictures"]
-        ]
-        return {"pictures": np.stack(pictures), "age": file["age"], "male": file["male"]}
+    photographs = read_framed(path, "age", "male")
+    pictures = [
+        cv2.resize(picture[KEPT, KEPT], size, interpolation=cv2.INTER_AREA)
+        for picture in photographs["pictures"]
+    ]
+    return {**photographs, "pictures": np.stack(pictures)}
 
 
 def make_batch(photographs: dict[str, np.ndarray], seed: int, number: int) -> dict[str, np.ndarray]:
@@ -144,24 +151,47 @@ def make_batch(photographs: dict[str, np.ndarray], seed: int, number: int) -> di
     }
 
 
-def train(photographs: Path, start: AgeEstimator, out: Path, steps: int, seed: int) -> None:
+def train(
+    photographs: Path,
+    start: Callable[[], AgeEstimator],
+    out: Path,
+    steps: int,
+    learning_rate: float = LEARNING_RATE,
+    seed: int = 0,
+) -> None:
     """Trains, from the state in `out` where there is one.
 
     Args:
         photographs: The file that `agetrans.data.photographs` writes.
-        start: What a new run begins with.
-        out: Folder of the run; at the end `estimator.safetensors` in it holds the averaged weights.
+        start: Makes what a new run begins with.
+        out: Folder of the run; `estimator.safetensors` in it holds the averaged weights.
         steps: Of 48 photographs.
-        seed: Of noise and data.
+        learning_rate: See `EstimatorTraining`.
+        seed: Of weights, dropout and data.
 
     Raises:
+        CommandError: The run in `out` is another one.
+        DataError: The photographs cannot be used.
         NotFinite: A loss or a weight is no longer a number; the last good state is kept.
     """
-    keras.utils.set_random_seed(seed)
-    training = EstimatorTraining(start, steps)
-    out.mkdir(parents=True, exist_ok=True)
-    done = restore(training, out)
     data = load_photographs(photographs)
+    settings = {
+        "photographs": len(data["age"]),
+        "steps": steps,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    _check_settings(out, settings)
+    keras.utils.set_random_seed(seed)
+    training = EstimatorTraining(start(), steps, learning_rate)
+    done = restore(training, out)
+    for number, dropout in enumerate(training.generator.dropouts):
+        # Keras saves no random states: counted from the step, a run that goes on drops what it would have dropped. (On
+        # PyTorch Keras does not read them.)
+        dropout.seed_generator.state.assign([seed + number, done])
+    write_text(out / SETTINGS, json.dumps(settings) + "\n")
+    if done:
+        print(f"The run goes on from step {done}.")
     record = EstimatorRecord(out, BATCH, steps)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, record.stop_soon)
@@ -175,4 +205,20 @@ def train(photographs: Path, start: AgeEstimator, out: Path, steps: int, seed: i
             callbacks=[record],
             shuffle=False,
             verbose=0,
+        )
+
+
+def _check_settings(out: Path, settings: dict[str, Any]) -> None:
+    """Refuses a folder that holds a run with other settings, or another program's run."""
+    record = out / SETTINGS
+    if not record.exists() and not (out / STATE).exists():
+        return
+    try:
+        earlier = json.loads(record.read_text(encoding="utf-8"))
+        different = [name for name in settings if settings[name] != earlier[name]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CommandError(f"{out} holds the run of another program: give another --out.") from None
+    if different:
+        raise CommandError(
+            f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
         )

@@ -12,6 +12,7 @@ import numpy as np
 
 from agetrans.data.batches import Families, batches
 from agetrans.data.facebatches import FaceBatches
+from agetrans.data.framed import read_framed
 from agetrans.data.labelled import DataError, parse_groups
 from agetrans.data.prefetch import prefetch
 from agetrans.data.shards import Shards
@@ -225,8 +226,7 @@ def _families_trainer(
 
 def _photos(sources: Sources) -> dict[str, np.ndarray]:
     assert sources.photos is not None
-    with np.load(sources.photos) as file:
-        return {name: file[name] for name in ("pictures", "age")}
+    return read_framed(sources.photos, "age")
 
 
 def photograph_batches(

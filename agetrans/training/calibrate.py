@@ -33,8 +33,7 @@ GROWN = 15
 """Years from which people are asked to look older than wanted: a child's head does not grow with what is asked for, it
 only gets more wrinkles and shadows."""
 STRENGTH = 0.8
-"""Share of the correction that is made: with all of it people are 0.6 years closer to the wanted ages, and a tenth
-fewer are still told to be themselves."""
+"""Share of the correction that is made: the rest of it brings little and costs the likeness (docs/decisions.md)."""
 APART = 0.25
 """Least distance of two groups' places: the groups must differ, also where a network cannot reach the ages of both."""
 
@@ -114,7 +113,13 @@ def calibrated(
     """
     from tqdm import tqdm
 
-    members = np.array([age_groups.index(years) for years in photographs["age"]])
+    # Who is younger than the first group belongs to none.
+    members = np.array(
+        [
+            age_groups.index(years) if years >= age_groups.lower_bounds[0] else -1
+            for years in photographs["age"]
+        ]
+    )
     rows = [chosen_people(members, group, people) for group in range(age_groups.count)]
     empty = [name for name, chosen in zip(age_groups.names, rows, strict=True) if not len(chosen)]
     if empty:
@@ -154,12 +159,11 @@ def main(flags: argparse.Namespace) -> int:
         check_file(file)
     if flags.people < 1:
         raise CommandError(f"--people must be at least 1, not {flags.people}.")
-    from agetrans.snapshot import CARD, LICENSES, SnapshotError, load_snapshot, save_snapshot
+    from agetrans.data.framed import read_framed
+    from agetrans.data.labelled import DataError
+    from agetrans.snapshot import CARD, LICENSES, load_snapshot, save_snapshot
 
-    try:
-        snapshot = load_snapshot(flags.snapshot)
-    except SnapshotError as error:
-        raise CommandError(str(error)) from None
+    snapshot = load_snapshot(flags.snapshot)
     from agetrans.inference.transformer import AgeTransformer
     from agetrans.models.agetrans import AgeTrans
     from agetrans.training.ruler import load_estimator, reader
@@ -168,12 +172,14 @@ def main(flags: argparse.Namespace) -> int:
     if not isinstance(generator, AgeTrans):
         raise CommandError(f"{snapshot.path} holds a {type(generator).__name__}, which cannot be calibrated.")
     generator.asked = None
-    with np.load(flags.photos) as file:
-        photographs = {name: file[name] for name in ("pictures", "age")}
+    try:
+        card, licenses = ((snapshot.path / name).read_text(encoding="utf-8") for name in (CARD, LICENSES))
+        photographs = read_framed(flags.photos, "age")
+    except (OSError, DataError) as error:
+        raise CommandError(f"{snapshot.path} cannot be calibrated: {error}") from None
     transformer = AgeTransformer(generator, snapshot.age_groups, framing=snapshot.framing)
     read = reader(load_estimator(flags.critic))
     generator.asked = calibrated(transformer, read, photographs, snapshot.age_groups, flags.people)
-    card, licenses = ((snapshot.path / name).read_text(encoding="utf-8") for name in (CARD, LICENSES))
     save_snapshot(
         generator, snapshot.age_groups, snapshot.path, card=card, licenses=licenses, framing=snapshot.framing
     )

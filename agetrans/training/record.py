@@ -134,14 +134,21 @@ class Record(keras.callbacks.Callback):
         return int(ops.convert_to_numpy(self.model.steps))
 
     def save(self) -> None:
-        """Writes the state and the averaged generator, each atomically, if all their weights are numbers."""
+        """Writes what is trained, then the state, each atomically, if all their weights are numbers.
+
+        The state comes last: a run whose state says that it is done has left all that it makes.
+        """
         self.saved_at = time.monotonic()
         self._check_weights()
         if not self.writes:
             return
-        save_atomically(self.model, self.folder / STATE)
         with averaged_generator(self.model) as generator:
-            save_atomically(generator, self.folder / GENERATOR)
+            self.save_trained(generator)
+        save_atomically(self.model, self.folder / STATE)
+
+    def save_trained(self, generator: Any) -> None:
+        """Writes the averaged generator."""
+        save_atomically(generator, self.folder / GENERATOR)
 
     def _picture(self, step: int) -> None:
         self._check_weights()

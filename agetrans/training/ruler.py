@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from agetrans.backend import on_arrays
+from agetrans.cli.console import CommandError
 from agetrans.files import whole_file
 from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator, expected_age
@@ -25,17 +26,17 @@ def load_estimator(path: str | Path, dtype: str | None = None) -> AgeEstimator:
         dtype: Keras policy that it runs with.
 
     Raises:
-        ValueError: The file cannot be read, or holds another network's weights.
+        CommandError: The file cannot be read, or holds another network's weights.
     """
     try:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as weights: {error}") from None
+        raise CommandError(f"{path} cannot be read as weights: {error}") from None
     estimator = AgeEstimator(dtype=dtype)
     variables = named_variables(estimator)
     fits = {name: tuple(variable.shape) for name, variable in variables.items()}
     if {name: value.shape for name, value in weights.items()} != fits:
-        raise ValueError(f"{path} holds the weights of another network than this age estimator.")
+        raise CommandError(f"{path} holds the weights of another network than this age estimator.")
     for name, variable in variables.items():
         variable.assign(weights[name].astype(np.float32))
     return estimator
@@ -48,7 +49,10 @@ def save_estimator(estimator: AgeEstimator, path: str | Path) -> None:
         for name, variable in named_variables(estimator).items()
     }
     with whole_file(Path(path)) as unfinished:
+        unfinished.touch()
+        mode = unfinished.stat().st_mode
         save_file(weights, unfinished)
+        unfinished.chmod(mode)  # the library makes it readable by its owner alone
 
 
 def reader(estimator: AgeEstimator) -> Callable[[np.ndarray], np.ndarray]:

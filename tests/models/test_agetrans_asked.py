@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from agetrans.inference.engine import Engine
 from agetrans.models.agetrans import AgeTrans
 from tests.models import agetrans_reference as reference
 from tests.models.agetrans_reference import numbers
@@ -69,3 +70,20 @@ def test_the_table_is_kept_in_the_configuration_and_must_fit(plain: AgeTrans) ->
         ValueError, match=r"a row and a column for each of 4 groups. Received: shape \(3, 4\)"
     ):
         AgeTrans(size=64, groups=GROUPS, width=4, units=8, asked=TABLE[:3])
+    with pytest.raises(ValueError, match="Places of `asked` lie between 0 and 3"):
+        like(plain, TABLE + 0.5)
+
+
+def test_training_is_not_for_a_network_that_asks_itself_for_more(plain: AgeTrans, image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="trained without `asked`"):
+        like(plain, TABLE).encode_and_read_age(image)
+
+
+def test_many_frames_of_one_face_in_an_engine(plain: AgeTrans, image: np.ndarray) -> None:
+    asked = like(plain, TABLE)
+    picture = ((image[0] + 1) * 127.5).astype(np.uint8)
+    labels = np.repeat(np.eye(GROUPS, dtype="f"), 2, axis=0)[1:]
+    engine = Engine(asked, batch_size=3)
+    changes = np.concatenate(list(engine.decode(engine.encode(picture), labels)))
+    core = picture[None].astype("f") / 127.5 - 1
+    np.testing.assert_allclose(changes, numbers(asked.decode(asked.encode(core), labels)), atol=1e-4)

@@ -9,7 +9,9 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from safetensors.numpy import save_file
 
+from agetrans.cli.console import CommandError
 from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator
 from agetrans.training.ruler import Ruler, load_estimator, reader, save_estimator
@@ -81,8 +83,23 @@ def test_pictures_are_read_in_parts_and_in_order() -> None:
 
 def test_a_written_estimator_reads_as_before(tmp_path: Path) -> None:
     estimator = AgeEstimator()
+    random = np.random.default_rng(1)
+    estimator.years.kernel.assign(random.normal(0, 3, estimator.years.kernel.shape))
+    estimator.years.bias.assign(random.normal(0, 3, estimator.years.bias.shape))
     path = tmp_path / "estimator.safetensors"
     save_estimator(estimator, path)
     pictures = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8)
-    np.testing.assert_allclose(reader(load_estimator(path))(pictures), reader(estimator)(pictures), atol=0.1)
+    ages = reader(estimator)(pictures)
+    assert abs(ages - reader(AgeEstimator())(pictures)).max() > 1
+    np.testing.assert_allclose(reader(load_estimator(path))(pictures), ages, atol=0.1)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_other_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(CommandError, match=r"weights\.safetensors cannot be read as weights"):
+        load_estimator(path)
+    save_file({"years/kernel": np.zeros((3, 3), np.float32)}, path)
+    with pytest.raises(CommandError, match="holds the weights of another network"):
+        load_estimator(path)
