@@ -48,6 +48,17 @@ def write_text(path: Path, text: str, errors: str = "strict") -> None:
         unfinished.write_bytes(text.encode("utf-8", errors))
 
 
+def save_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | None = None) -> None:
+    """Writes a `.safetensors`, as readable by others as any file; its folder is made."""
+    from safetensors.numpy import save_file
+
+    with whole_file(path) as unfinished:
+        unfinished.touch()
+        mode = unfinished.stat().st_mode
+        save_file(tensors, unfinished, metadata=metadata)
+        unfinished.chmod(mode)  # the library makes it readable by its owner alone
+
+
 def save_npz(path: Path, **arrays: np.ndarray) -> None:
     """Writes an uncompressed `.npz`; its folder is made."""
     import numpy as np

@@ -18,7 +18,6 @@ import importlib
 import inspect
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import agetrans
+from agetrans.files import save_tensors
 from agetrans.groups import AgeGroups
 from agetrans.startup import start_keras
 from agetrans.variables import named_variables
@@ -313,8 +313,6 @@ def _check_place(folder: Path) -> None:
 def _write(
     folder: Path, config: SnapshotConfig, weights: dict[str, np.ndarray], card: str, licenses: str
 ) -> None:
-    from safetensors.numpy import save_file
-
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -327,9 +325,7 @@ def _write(
         "framing": config.framing,
     }
     (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    save_file(weights, folder / WEIGHTS, metadata={"format": FORMAT})
-    # The library makes it readable by its owner alone; a snapshot is as public as its other files.
-    shutil.copymode(folder / CONFIG, folder / WEIGHTS)
+    save_tensors(folder / WEIGHTS, weights, {"format": FORMAT})
     (folder / CARD).write_text(card, encoding="utf-8")
     (folder / LICENSES).write_text(licenses, encoding="utf-8")
     lines = [f"{_sha256(folder / name)}  {name}\n" for name in (CONFIG, WEIGHTS, CARD, LICENSES)]

@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -54,6 +54,22 @@ def check_out(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise CommandError(f"--out must be a folder, and {out} is a file.")
+
+
+def check_same_run(out: Path, different: Sequence[str]) -> None:
+    """Refuses to go on with a run whose settings were others.
+
+    Args:
+        out: Its folder.
+        different: Names of the settings that are not as they were.
+
+    Raises:
+        CommandError: there are some.
+    """
+    if different:
+        raise CommandError(
+            f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
+        )
 
 
 def height_and_width(text: str) -> tuple[int, int]:

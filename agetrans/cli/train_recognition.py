@@ -7,7 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agetrans.cli.console import CommandError, check_folder, check_out, counted, height_and_width
+from agetrans.cli.console import (
+    CommandError,
+    check_folder,
+    check_out,
+    check_same_run,
+    counted,
+    height_and_width,
+)
 from agetrans.cli.layouts import FOLDERS, add_layout_flags, layout_of
 
 if TYPE_CHECKING:
@@ -209,11 +216,8 @@ def _has_run(out: Path) -> bool:
 def _check_same_run(out: Path, settings: Any) -> None:
     record = out / "settings.json"
     if record.is_file():
-        different = settings.differences(type(settings).from_json(record.read_text(encoding="utf-8")))
-        if different:
-            raise CommandError(
-                f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
-            )
+        earlier = type(settings).from_json(record.read_text(encoding="utf-8"))
+        check_same_run(out, settings.differences(earlier))
 
 
 def _numbers(text: str) -> tuple[float, ...]:

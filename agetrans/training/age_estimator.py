@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from agetrans.cli.console import CommandError
+from agetrans.cli.console import CommandError, check_same_run
 from agetrans.data.framed import SIZE, read_framed
 from agetrans.data.prefetch import prefetch
 from agetrans.files import write_text
@@ -218,7 +218,4 @@ def _check_settings(out: Path, settings: dict[str, Any]) -> None:
         different = [name for name in settings if settings[name] != earlier[name]]
     except (OSError, ValueError, KeyError, TypeError):
         raise CommandError(f"{out} holds the run of another program: give another --out.") from None
-    if different:
-        raise CommandError(
-            f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
-        )
+    check_same_run(out, different)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,8 @@ def _recogniser(run: Path, side: int) -> keras.Model:
 def _families_trainer(
     settings: Settings, sources: Sources, generator: Generator, critic: Any, steps: int
 ) -> tuple[Trainer, Ruler]:
-    photos, age_groups = _photos(sources), parse_groups(settings.group)
+    assert sources.photos is not None
+    photos, age_groups = _photos(sources.photos), parse_groups(settings.group)
     ruler = Ruler(reader(critic), photos["pictures"], photos["age"], age_groups)
     half_life = 1000 * settings.ema_kimg / settings.batch
     try:
@@ -224,9 +226,10 @@ def _families_trainer(
     return trainer, ruler
 
 
-def _photos(sources: Sources) -> dict[str, np.ndarray]:
-    assert sources.photos is not None
-    return read_framed(sources.photos, "age")
+@lru_cache(maxsize=1)
+def _photos(path: Path) -> dict[str, np.ndarray]:
+    """Photographs with ages, read once for the ruler and the batches: they are hundreds of megabytes."""
+    return read_framed(path, "age")
 
 
 def photograph_batches(
@@ -255,10 +258,11 @@ def family_batches(
         DataError: There is no usable family.
     """
     assert sources.families is not None
+    assert sources.photos is not None
     families = Families(sources.families, ruler)
     if not families.people:
         raise DataError(f"--families: there is no usable family in {sources.families}.")
-    photos = _photos(sources)
+    photos = _photos(sources.photos)
     stream = batches(
         families,
         photos["pictures"],

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agetrans.cli.console import CommandError, SentenceParser, check_out, in_sentences, shown
+from agetrans.cli.console import CommandError, SentenceParser, check_out, check_same_run, in_sentences, shown
 from agetrans.data.labelled import DataError, check_groups, describe_groups, parse_groups
 from agetrans.training.settings import Settings, load_preset, loss_flag, presets, term_names
 from agetrans.training.weights import Terms, Weights
@@ -240,11 +240,7 @@ def _check_folder(out: Path, settings: Settings) -> None:
         earlier = Settings.from_json(record.read_text(encoding="utf-8"))
     except (ValueError, TypeError, KeyError) as error:
         raise CommandError(f"{record} is not of a run of train.py: give another --out.") from error
-    different = settings.differences(earlier)
-    if different:
-        raise CommandError(
-            f"{out} is a run with another {', '.join(different)}: give the same flags again, or another --out."
-        )
+    check_same_run(out, settings.differences(earlier))
 
 
 def main(flags: argparse.Namespace) -> int:

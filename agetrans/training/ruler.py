@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from agetrans.backend import on_arrays
 from agetrans.cli.console import CommandError
-from agetrans.files import whole_file
+from agetrans.files import save_tensors
 from agetrans.groups import AgeGroups
 from agetrans.models.age_estimator import AgeEstimator, expected_age
 from agetrans.variables import named_variables
@@ -48,11 +48,7 @@ def save_estimator(estimator: AgeEstimator, path: str | Path) -> None:
         name: ops.convert_to_numpy(variable.value).astype(np.float16)
         for name, variable in named_variables(estimator).items()
     }
-    with whole_file(Path(path)) as unfinished:
-        unfinished.touch()
-        mode = unfinished.stat().st_mode
-        save_file(weights, unfinished)
-        unfinished.chmod(mode)  # the library makes it readable by its owner alone
+    save_tensors(Path(path), weights)
 
 
 def reader(estimator: AgeEstimator) -> Callable[[np.ndarray], np.ndarray]:
