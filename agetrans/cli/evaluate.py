@@ -65,6 +65,13 @@ def add_verb(verbs: Any, name: str) -> None:
         help="how old the sources are; of a .npz, these people are taken (default: 20-29)",
     )
     parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="LABEL",
+        help="also judge by itself who has each value of a label of the .npz, such as male; may be repeated",
+    )
+    parser.add_argument(
         "--runs",
         type=int,
         default=4,
@@ -139,7 +146,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from agetrans.evaluation.table import json_lines, table
     from agetrans.files import write_text
 
-    sources = read_sources(arguments.sources, arguments.source_ages, arguments.people)
+    sources = read_sources(arguments.sources, arguments.source_ages, arguments.people, arguments.by)
     method = _method(arguments, sources)
     age_groups = method.age_groups
     real = read_real(arguments.real or arguments.sources, age_groups)

@@ -16,6 +16,7 @@ from agetrans.cli.console import (
     height_and_width,
 )
 from agetrans.cli.layouts import FOLDERS, add_layout_flags, layout_of
+from agetrans.training.settings import STATE
 
 if TYPE_CHECKING:
     from agetrans.data.labelled import Collection
@@ -210,7 +211,7 @@ def _people(arguments: argparse.Namespace) -> tuple[Collection, str]:
 
 
 def _has_run(out: Path) -> bool:
-    return (out / "state.weights.h5").is_file()
+    return (out / STATE).is_file()
 
 
 def _check_same_run(out: Path, settings: Any) -> None:

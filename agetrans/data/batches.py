@@ -10,6 +10,7 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 
 from agetrans.data.prefetch import prefetch
+from agetrans.data.teacher.attributes import bridge_step
 from agetrans.groups import AgeGroups
 from agetrans.head import head_reach
 
@@ -22,8 +23,14 @@ MIRRORED_LANDMARKS = np.array(
 """Which of the 68 landmarks becomes which in a mirrored picture."""
 ENDS = (7.0, 50.0)
 """Below and above these ages faces change most: such targets are drawn twice as often."""
+TIGHT_SHARE = 1 / 3
+"""Share of the pairs that are seen as tight crops are: mirrored where the frame reaches beyond them."""
+TIGHTEST = {"left": 7, "right": 7, "top": 9, "bottom": 5}
+"""Margins of the tightest crops at the frame's sides, in cells of the displacement field."""
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in brightness (ITU-R BT.601)."""
+GLASSES_STEP = 2.6
+"""Step between the eyes (`bridge_step`) from which a frame shows glasses; few of the teacher's lie near it."""
 LARGEST_MEAN_ERROR = 12.0
 """Years between reading and intention, mean over a person's frames, beyond which the person is left out."""
 # Points on the picture's border, where landmarks do not move it.
@@ -57,11 +64,18 @@ def monotone(asked: np.ndarray, estimated: np.ndarray) -> np.ndarray:
     return result.astype(np.float32)
 
 
+def wears_glasses(picture: np.ndarray, landmarks: np.ndarray) -> bool:
+    """Whether a face `(H, W, 3)` uint8 RGB with landmarks `(68, 2)` shows glasses."""
+    left_eye, right_eye = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    return bridge_step(grey, left_eye, right_eye) > GLASSES_STEP
+
+
 class Families:
     """All shards of a folder of families, in memory; `reload` takes in those written since.
 
-    A frame's age is half what it was intended to be and half what an estimator reads, made to rise with the
-    intention; people whose readings lie far from the intention are left out.
+    A frame's age, `years`, is half what it was intended to be and half what an estimator reads, made to rise with the
+    intention; people whose readings lie far from the intention are left out. `glasses` says which frames show some.
 
     Args:
         folder: Shards of `agetrans.data.teacher.families`.
@@ -87,6 +101,12 @@ class Families:
                 read = self.estimate(held["pictures"].reshape(-1, SIZE, SIZE, 3)).reshape(people, frames)
                 both = (held["intended"] + read) / 2
                 held["years"] = np.stack([monotone(*row) for row in zip(held["intended"], both, strict=True)])
+                held["glasses"] = np.array(
+                    [
+                        [wears_glasses(*frame) for frame in zip(*rows, strict=True)]
+                        for rows in zip(held["pictures"], held["landmarks"], strict=True)
+                    ]
+                )
                 held["error"] = np.abs(held["intended"] - read).mean(axis=1)
                 self.shards[path] = held
         self.people = [
@@ -214,13 +234,38 @@ def as_photographed(pictures: Sequence[np.ndarray], random: np.random.Generator)
     return taken
 
 
+def tight_crop(random: np.random.Generator) -> dict[str, int]:
+    """Margins of a random tight crop at each side of the frame, in cells of the displacement field."""
+    return {side: int(random.integers(most // 2, most + 1)) for side, most in TIGHTEST.items()}
+
+
+def mirrored_around(field: np.ndarray, margins: dict[str, int]) -> np.ndarray:
+    """A picture or map `(H, H[, C])` as it is framed from a tight crop: beyond the crop it is the crop's reflection."""
+    borders, inner = _borders(field, margins)
+    return cv2.copyMakeBorder(inner, *borders, cv2.BORDER_REFLECT)
+
+
+def blank_around(field: np.ndarray, margins: dict[str, int]) -> np.ndarray:
+    """A map `(H, H, 1)` with zeros beyond a tight crop."""
+    borders, inner = _borders(field, margins)
+    return cv2.copyMakeBorder(inner, *borders, cv2.BORDER_CONSTANT)[..., None]
+
+
+def _borders(field: np.ndarray, margins: dict[str, int]) -> tuple[tuple[int, int, int, int], np.ndarray]:
+    """Widths in pixels of what is beyond a tight crop at its top, bottom, left and right; and the crop."""
+    side, cell = len(field), len(field) // FLOW_GRID
+    top, bottom, left, right = (cell * margins[name] for name in ("top", "bottom", "left", "right"))
+    return (top, bottom, left, right), field[top : side - bottom, left : side - right]
+
+
 def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     """One training pair of a person; an eighth of the time both are the same frame: no change.
 
-    Targets at the ends of life are drawn twice as often as others.
+    Targets at the ends of life are drawn twice as often as others, and none that puts glasses on or takes them off. A
+    third of the pairs are tight crops.
 
     Args:
-        shard: Arrays of `agetrans.data.teacher.families`, and `years` `(N, F)`.
+        shard: Arrays of `Families`.
         row: The person's.
         random: Chooses the frames and the jitter.
 
@@ -233,11 +278,12 @@ def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Genera
     frames = len(years)
     source = int(random.integers(frames))
     shares = np.where((years < ENDS[0]) | (years > ENDS[1]), 2.0, 1.0)
+    shares = shares * (shard["glasses"][row] == shard["glasses"][row][source])
     target = source if random.random() < 1 / 8 else int(random.choice(frames, p=shares / shares.sum()))
     matrix = jitter(random)
     pictures, landmarks, heads = (shard[name][row] for name in ("pictures", "landmarks", "heads"))
     before, after = as_photographed([move(pictures[k], matrix) for k in (source, target)], random)
-    region = move_grid(head_region(heads[source], heads[target]), matrix)[..., None] * head_reach(HEAD_GRID)
+    region = move_grid(head_region(heads[source], heads[target]), matrix)
     # Not grown: around the target's head lie the teacher's other clothes.
     share = cv2.GaussianBlur(move_grid(heads[target].astype(np.float32), matrix), (0, 0), 0.7)
     share = cv2.resize(share, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)[..., None]
@@ -246,16 +292,21 @@ def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Genera
     if source != target:
         behind = behind_head(before, move_grid(heads[source].astype(np.float32), matrix) > 0.5, points[0])
     aged = share * after + (1 - share) * behind
+    known = face_weight(points[1])
+    if random.random() < TIGHT_SHARE:
+        margins = tight_crop(random)
+        before, aged, region = (mirrored_around(field, margins) for field in (before, aged, region))
+        known = blank_around(known, margins)
     return {
         "source": before,
         "target": np.rint(before + head_reach(SIZE) * (aged - before)).astype(np.uint8),
         "years": years[target],
         "source_years": years[source],
-        "head": region,
+        "head": region[..., None] * head_reach(HEAD_GRID),
         "flow": landmark_flow(*points)
         if source != target
         else np.zeros((FLOW_GRID, FLOW_GRID, 2), np.float32),
-        "flow_weight": face_weight(points[1]),
+        "flow_weight": known,
     }
 
 

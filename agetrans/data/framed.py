@@ -46,10 +46,10 @@ def read_framed(path: Path, *labels: str) -> dict[str, np.ndarray]:
 
     Args:
         path: The file.
-        labels: Arrays that are wanted beside the pictures: `age` in years, `male` 0 or 1.
+        labels: Arrays that are wanted beside the pictures: `age` in years, `male` 0 or 1, or what was kept as text.
 
     Returns:
-        `pictures` `(N, 256, 256, 3)` uint8, and of each label `(N,)` float32.
+        `pictures` `(N, 256, 256, 3)` uint8, and of each label `(N,)`, float32 where it is no text.
 
     Raises:
         DataError: It is no such file, or lacks a label.
@@ -66,4 +66,8 @@ def read_framed(path: Path, *labels: str) -> dict[str, np.ndarray]:
         raise DataError(f"{path} must hold pictures (N, {SIZE}, {SIZE}, 3) of uint8.")
     if any(photographs[name].shape != (len(pictures),) for name in labels):
         raise DataError(f"{path} must hold as many labels as pictures.")
-    return {"pictures": pictures} | {name: photographs[name].astype(np.float32) for name in labels}
+    return {"pictures": pictures} | {name: _label(photographs[name]) for name in labels}
+
+
+def _label(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype.kind == "U" else values.astype(np.float32)

@@ -30,7 +30,10 @@ def main(flags: argparse.Namespace) -> int:
                 for row in csv.DictReader(file)
                 if row["split"] == flags.split
             ]
-    pictures, ages, males, unused = [], [], [], []
+    missing = [name for name in flags.keep if any(not row.get(name) for _, row, _ in rows)]
+    if missing:
+        raise CommandError(f"--keep: the labels have photographs without {' and without '.join(missing)}.")
+    pictures, kept, unused = [], [], []
     for path, row, pad in tqdm(rows, unit="photograph"):
         try:
             crop = frame(read_picture(path), pad)
@@ -40,15 +43,15 @@ def main(flags: argparse.Namespace) -> int:
             unused.append(str(path))
             continue
         pictures.append(crop)
-        ages.append(min(float(row["age"]), 100.0))
-        males.append(row["gender"] == "m")
+        kept.append(row)
     if not pictures:
         raise CommandError(f"No face of a photograph with the split {flags.split!r} could be framed.")
     save_npz(
         Path(flags.out),
         pictures=np.stack(pictures),
-        age=np.array(ages, np.float32),
-        male=np.array(males, np.float32),
+        age=np.array([min(float(row["age"]), 100.0) for row in kept], np.float32),
+        male=np.array([row["gender"] == "m" for row in kept], np.float32),
+        **{name: np.array([row[name] for row in kept]) for name in flags.keep},
     )
     print(
         f"Wrote {len(pictures)} photographs to {shown(Path(flags.out))}; {len(unused)} could not be used:",
@@ -83,6 +86,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         action="append",
         type=int,
         help="pixels of reflection around the pictures of each --labels: tight crops need some",
+    )
+    add(
+        "--keep",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="column to keep as text; may be repeated",
     )
     add("--split", default="train", help="rows with this split are taken")
     add("--out", required=True, help="the .npz to write")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,12 +31,14 @@ class Sources:
         places: where each picture lies in its photograph: height, width and the matrix to the framed picture; None
             where the photographs came framed.
         unusable: photographs that were left out, a sentence each.
+        labels: of each label that is looked at by itself, everyone's value.
     """
 
     names: tuple[str, ...]
     pictures: np.ndarray
     places: tuple[tuple[int, int, np.ndarray], ...] | None = None
     unusable: tuple[str, ...] = field(default=())
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,24 +93,30 @@ def resized(picture: np.ndarray) -> np.ndarray:
     return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
 
 
-def read_sources(path: Path, years: tuple[int, int], people: int | None) -> Sources:
+def read_sources(
+    path: Path, years: tuple[int, int], people: int | None, labels: Sequence[str] = ()
+) -> Sources:
     """The people of a folder of photographs, or those of an age in a file of framed ones.
 
     Args:
         path: A folder, or a `.npz` from `agetrans.data.photographs`.
         years: First and last age in years that is taken from such a file; a folder is taken whole.
         people: The first so many; None for all.
+        labels: Names of arrays of such a file that are wanted beside the pictures.
 
     Raises:
-        EvaluationError: there are none.
+        EvaluationError: there are none, or no such labels.
     """
     if path.is_dir():
+        if labels:
+            raise EvaluationError(f"{path} is a folder of photographs, which have no label {labels[0]}.")
         return _photographs(path, people)
-    pictures, ages = _labelled(path)
+    pictures, ages, *values = _labelled(path, *labels)
     chosen = np.flatnonzero((ages >= years[0]) & (ages < years[1] + 1))[:people]
     if not len(chosen):
         raise EvaluationError(f"{path} has no photograph of ages {years[0]} to {years[1]}.")
-    return Sources(tuple(f"{i:04d}" for i in chosen), pictures[chosen])
+    of_chosen = {label: array[chosen] for label, array in zip(labels, values, strict=True)}
+    return Sources(tuple(f"{i:04d}" for i in chosen), pictures[chosen], labels=of_chosen)
 
 
 def read_real(path: Path, age_groups: AgeGroups) -> RealPeople:
@@ -142,14 +150,16 @@ def group_folders(path: Path, age_groups: AgeGroups) -> list[tuple[int, Path]]:
     return [(k, path / name) for k, name in enumerate(age_groups.names) if (path / name).is_dir()]
 
 
-def _labelled(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _labelled(path: Path, *labels: str) -> list[np.ndarray]:
+    """Pictures, ages and further labels of a file of framed photographs."""
     if not path.exists():
         raise EvaluationError(f"There is no {path}.")
     try:
-        photographs = read_framed(path, "age")
+        photographs = read_framed(path, "age", *labels)
     except DataError as error:
         raise EvaluationError(str(error)) from None
-    return photographs["pictures"], photographs["age"].astype(np.float64)
+    ages = photographs["age"].astype(np.float64)
+    return [photographs["pictures"], ages, *(photographs[label] for label in labels)]
 
 
 def _photographs(folder: Path, people: int | None) -> Sources:

@@ -38,6 +38,7 @@ class Figure:
         estimate: the number with its interval.
         judge: who read it.
         independent: whether that judge took no part in training.
+        people: whose, such as "race black"; None for everyone's.
     """
 
     metric: str
@@ -45,6 +46,7 @@ class Figure:
     estimate: Estimate
     judge: str
     independent: bool = True
+    people: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +160,26 @@ class Protocol:
         ages = outputs.readings.ages
         return [
             *figures,
+            *self._figures_by_label(ages, own),
             Figure("same_person_far1_per_person_from_7_without_own", None, same, RECOGNISER),
             Figure("outside_head_255", None, mean_of(outputs.outside.mean(axis=1)), PIXELS),
             Figure("ages_rise_one_2_year_fall_forgiven", None, share_of(rises(ages)), AGE_JUDGE),
             Figure("age_rank_correlation_per_face", None, mean_of(rank_correlations(ages)), AGE_JUDGE),
         ]
+
+    def _figures_by_label(self, ages: np.ndarray, own: np.ndarray) -> list[Figure]:
+        """Judged ages `(N, G)` and same person `(N, G)` of the sources with each value of each label."""
+        figures = []
+        for label, values in self.sources.labels.items():
+            for value in np.unique(values):
+                people, rows = f"{label} {value}", values == value
+                for k, name in enumerate(self.age_groups.names):
+                    age, same = mean_of(ages[rows, k]), share_of(own[rows, k])
+                    figures.append(Figure("mean_age", name, age, AGE_JUDGE, people=people))
+                    figures.append(
+                        Figure("same_person_far1_per_person", name, same, RECOGNISER, people=people)
+                    )
+        return figures
 
     def _group_figures(self, outputs: ReadOutputs, own: np.ndarray, k: int) -> list[Figure]:
         name, made, real = (

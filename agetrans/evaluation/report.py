@@ -74,7 +74,7 @@ def report(
     ]
     for method in methods:
         parts += [f"<h2>{html.escape(method.name)}</h2>", _table(method, groups), _sentences(method)]
-        parts += [_further_judges(method, groups)]
+        parts += [_further_judges(method, groups), _by_label(method, groups)]
         if method.shown:
             parts += [_faces(method, sources, groups)]
     parts += ["<h2>Thresholds of verification</h2>", _thresholds(thresholds, groups)]
@@ -150,9 +150,25 @@ def _further_judges(method: Judged, groups: Sequence[str]) -> str:
         ):
             cells = "".join(_cell(found.get((metric, group)), 1.0, 1) for group in groups)
             rows.append(f"<tr><td>{html.escape(judge)}: {what}{mark}</td>{cells}</tr>")
+    return _details("Further judges of age", "judge", rows, groups)
+
+
+def _by_label(method: Judged, groups: Sequence[str]) -> str:
+    rows = []
+    for people in dict.fromkeys(figure.people for figure in method.figures if figure.people):
+        found = _estimates([figure for figure in method.figures if figure.people == people])
+        for metric, heading, factor, decimals in COLUMNS:
+            if (metric, groups[0]) in found:
+                cells = "".join(_cell(found.get((metric, group)), factor, decimals) for group in groups)
+                rows.append(f"<tr><td>{html.escape(people)}: {html.escape(heading)}</td>{cells}</tr>")
+    return _details("By label", "people", rows, groups) if rows else ""
+
+
+def _details(title: str, what: str, rows: Sequence[str], groups: Sequence[str]) -> str:
+    """An open part of the report: a table with a column a group."""
     head = "".join(f"<th>{group}</th>" for group in groups)
     return (
-        f'<details open><summary>Further judges of age</summary><div class="faces"><table><tr><th>judge</th>{head}'
+        f'<details open><summary>{title}</summary><div class="faces"><table><tr><th>{what}</th>{head}'
         f"</tr>{''.join(rows)}</table></div></details>"
     )
 

@@ -30,13 +30,16 @@ SENTENCES = {
     "age_rank_correlation_per_face": "rank correlation of judged age and group, a face: {:.2f}",
     "flicker_second_difference_255": "flicker along a run, mean second difference: {:.3f} of 255",
     "largest_step_over_mean_step": "largest step of a run over its mean step: {:.2f}",
+    "step_95th_percentile_255": "from a frame of a run to the next, 95th percentile: {:.2f} of 255",
     "ages_rise_one_2_year_fall_forgiven": "ages rise through all groups (one fall below 2 years forgiven): {:.0%}",
 }
 """How figures of all groups together are said."""
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """The figures of one method: a row a group, a sentence each for those of all groups."""
+    """The figures of one method: a row a group, a sentence each for those of all groups, rows for those by label."""
+    parts = [figure for figure in figures if figure.people is not None]
+    figures = [figure for figure in figures if figure.people is None]
     # Of several judges of a metric the first one is shown.
     by_place = {(figure.metric, figure.group): figure.estimate.value for figure in reversed(figures)}
     groups = list(dict.fromkeys(figure.group for figure in figures if figure.group is not None))
@@ -50,7 +53,22 @@ def table(figures: Sequence[Figure]) -> str:
     for figure in figures:
         if figure.group is None and figure.metric in SENTENCES and figure.estimate.count:
             lines.append(SENTENCES[figure.metric].format(figure.estimate.value))
+    lines += _rows_of_people(parts)
     return "\n".join(lines)
+
+
+def _rows_of_people(parts: Sequence[Figure]) -> list[str]:
+    """Judged ages, and same person in %, through the groups: two rows for the people with each value of a label."""
+    lines = []
+    for people in dict.fromkeys(figure.people for figure in parts):
+        for metric, heading, factor, decimals in COLUMNS:
+            row = [part.estimate for part in parts if (part.people, part.metric) == (people, metric)]
+            if row:
+                cells = (number(estimate.value * factor, decimals) for estimate in row)
+                lines.append(
+                    f"{people} ({row[0].count}), {heading}: " + "".join(f"{cell:>6}" for cell in cells)
+                )
+    return lines
 
 
 def number(value: float, decimals: int) -> str:
@@ -68,6 +86,7 @@ def json_lines(method: str, figures: Sequence[Figure]) -> str:
                 "method": method,
                 "metric": figure.metric,
                 "group": figure.group,
+                "people": figure.people,
                 **{key: _finite(getattr(estimate, key)) for key in ("value", "low", "high")},
                 "count": estimate.count,
                 "judge": figure.judge,

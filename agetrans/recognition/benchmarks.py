@@ -148,7 +148,7 @@ def leave_one_out(
         result.curves[fusion] = _rank_curve(found)
     if lonely:
         facts.append(
-            f"{lonely:,} pictures are in the galleries and no probes: their people have no other one"
+            f"the only picture of its person, so in the galleries and no probe: {lonely:,} of {len(names):,}"
         )
     return result
 

@@ -24,8 +24,9 @@ from agetrans.files import write_text
 from agetrans.losses import age_cross_entropy
 from agetrans.models.age_estimator import READ_SIZE, AgeEstimator, expected_age
 from agetrans.training.autodiff import value_and_gradients
-from agetrans.training.record import STATE, Record, restore
+from agetrans.training.record import Record, restore
 from agetrans.training.ruler import save_estimator
+from agetrans.training.settings import STATE
 from agetrans.training.trainer import Trainer, to_floats
 
 BATCH = 48
@@ -36,6 +37,8 @@ KEPT = slice(SIZE // 16, SIZE - SIZE // 16)
 STORED_SIZE = 196
 INNER_SIZE = STORED_SIZE * 192 / 224
 """Side of the inner three quarters in a stored picture."""
+TIMES_IN_A_PASS = ((30, 40, 3), (20, 30, 2))
+"""Ages from, to, and how often such a photograph comes: adults' ages are the hardest to tell (docs/decisions.md)."""
 TICK = 100
 WEIGHTS, SETTINGS = "estimator.safetensors", "settings.json"
 
@@ -135,14 +138,23 @@ def load_photographs(path: Path) -> dict[str, np.ndarray]:
     return {**photographs, "pictures": np.stack(pictures)}
 
 
+def rows_of_a_pass(age: np.ndarray) -> np.ndarray:
+    """Row numbers of photographs of ages `(N,)`: each once, those of 20 to 39 as often as `TIMES_IN_A_PASS` says."""
+    times = np.ones(len(age), np.int64)
+    for first, end, count in TIMES_IN_A_PASS:
+        times[(age >= first) & (age < end)] = count
+    return np.repeat(np.arange(len(age)), times)
+
+
 def make_batch(photographs: dict[str, np.ndarray], seed: int, number: int) -> dict[str, np.ndarray]:
-    """Training batch `number`, a function of it and the seed: every photograph comes once in each pass."""
-    pictures, count = photographs["pictures"], len(photographs["age"])
+    """Training batch `number`, a function of it and the seed; a pass is over the rows that `rows_of_a_pass` gives."""
+    pictures, drawn = photographs["pictures"], rows_of_a_pass(photographs["age"])
+    count = len(drawn)
     places = range(number * BATCH, (number + 1) * BATCH)
     orders = {
         turn: np.random.default_rng([seed, turn]).permutation(count) for turn in {p // count for p in places}
     }
-    rows = [orders[place // count][place % count] for place in places]
+    rows = drawn[[orders[place // count][place % count] for place in places]]
     random = np.random.default_rng([seed, 1, number])
     return {
         "faces": np.stack([relit_face(moved_face(pictures[row], random), random) for row in rows]),

@@ -17,10 +17,11 @@ from keras import ops
 from agetrans.files import write_text
 from agetrans.training.averaging import averaged_generator
 from agetrans.training.events import EventWriter
+from agetrans.training.settings import STATE
 from agetrans.training.sheet import sample_sheet
 from agetrans.training.trainer import Trainer
 
-STATE, GENERATOR, LOG, PARTIAL = "state.weights.h5", "generator.weights.h5", "log.jsonl", "partial.weights.h5"
+GENERATOR, LOG, PARTIAL = "generator.weights.h5", "log.jsonl", "partial.weights.h5"
 
 
 class NotFinite(ValueError):

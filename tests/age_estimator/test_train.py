@@ -47,20 +47,22 @@ def photographs(tmp_path: Path) -> Path:
     return tmp_path / "photos.npz"
 
 
-def test_every_photograph_comes_once_in_each_pass_with_its_own_labels(
+def test_every_photograph_comes_in_each_pass_with_its_own_labels(
     photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "relit_face", lambda face, random: face)
     data = train.load_photographs(photographs)
     assert data["pictures"].shape == (60, 196, 196, 3)
-    batches = [train.make_batch(data, 3, number) for number in range(5)]  # four passes of 60 in five of 48
+    batches = [train.make_batch(data, 3, number) for number in range(15)]  # eight passes of 90 in 15 of 48
     for batch in batches:
         assert batch["faces"].shape == (48, 128, 128, 3)
         # A patch may cover a part of a picture: its median is what it was.
         np.testing.assert_allclose(np.median(batch["faces"], axis=(1, 2, 3)), 2 * batch["age"], atol=1)
         np.testing.assert_array_equal(batch["male"], batch["age"] % 2)
-    ages = np.concatenate([batch["age"] for batch in batches]).reshape(4, 60)
-    np.testing.assert_array_equal(np.sort(ages), np.tile(np.arange(60), (4, 1)))
+    ages = np.concatenate([batch["age"] for batch in batches]).reshape(8, 90)
+    twenties, thirties = np.arange(20, 30), np.arange(30, 40)
+    one_pass = np.sort(np.concatenate([np.arange(60), twenties, thirties, thirties]))
+    np.testing.assert_array_equal(np.sort(ages), np.tile(one_pass, (8, 1)))
     assert np.any(ages[0] != ages[1])
 
 

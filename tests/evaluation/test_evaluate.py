@@ -174,6 +174,35 @@ def test_what_is_missing_is_left_out_and_said(
     assert "0061.png" in capsys.readouterr().out
 
 
+def test_people_with_each_value_of_a_label_are_judged_by_themselves(
+    photographs: Path, outputs: Path, evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(photographs) as file:
+        np.savez(tmp_path / "people.npz", **file, race=np.array(["a", "b"] * (5 * PEOPLE)))
+    shutil.copytree(outputs, tmp_path / "partial")
+    for identity in range(61, 60 + PEOPLE, 2):  # those of b become somebody else and do not grow old
+        cv2.imwrite(str(tmp_path / "partial" / "70+" / f"{identity:04d}.png"), person(identity + 500, 24.5))
+    places = ("--out", tmp_path / "report", "--cache", evaluated / "cache")
+    arguments = (tmp_path / "people.npz", "--outputs", tmp_path / "partial", "--by", "race", *places)
+    assert evaluate(*arguments) == 0
+    rows = [json.loads(line) for line in (tmp_path / "report" / "figures.jsonl").read_text().splitlines()]
+    found = {
+        (row["metric"], row["people"]): row
+        for row in rows
+        if row["method"] == "partial" and row["group"] == "70+" and row["people"]
+    }
+    assert {row["count"] for row in found.values()} == {PEOPLE // 2}
+    assert found["mean_age", "race a"]["value"] == pytest.approx(GROUPS.centres[9], abs=0.5)
+    assert found["mean_age", "race b"]["value"] == pytest.approx(24.5, abs=0.5)
+    assert found["same_person_far1_per_person", "race a"]["value"] == 1.0
+    assert found["same_person_far1_per_person", "race b"]["value"] < 0.5
+    overall = read(tmp_path / "report")["partial", "mean_age", "70+"]
+    assert overall["count"] == PEOPLE
+    assert overall["people"] is None
+    assert f"race b ({PEOPLE // 2}), judged:" in capsys.readouterr().out
+    assert "race b: judged" in (tmp_path / "report" / "report.html").read_text()
+
+
 def test_a_snapshot_is_run_through_all_ages(
     photographs: Path,
     tiny_snapshots: Path,
@@ -202,6 +231,8 @@ def test_a_snapshot_is_run_through_all_ages(
         (["{folder}"], "--real is needed"),
         (["{people}", "--outputs", "{folder}"], "no folder that is named after an age group"),
         (["{text}"], "is not a file of framed photographs"),
+        (["{people}", "--by", "race"], "race is not a file in the archive"),
+        (["{folder}", "--real", "{people}", "--by", "race"], "which have no label race"),
         (["{people}", "--source_ages", "95-99", "--outputs", "{folder}"], "no photograph of ages 95 to 99"),
         (["{people}", "--real", "{young}", "--outputs", "{perfect}"], "none of 70+"),
     ],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
 from agetrans.evaluation.distance import kernel_distance, kernel_distance_estimate
 from agetrans.evaluation.estimators import ResNetEstimator
 from agetrans.evaluation.protocol import rank_correlations, reframed, rises
-from agetrans.evaluation.runs import largest_step
+from agetrans.evaluation.runs import STEPS, run_figures, steps_of
 from agetrans.faces.framing import AGETRANSGAN_TEMPLATES
 
 
@@ -58,11 +60,23 @@ def test_one_distribution_has_distance_zero_and_another_has_not() -> None:
     assert kernel_distance_estimate(embeddings(0)[:3], embeddings(0)).count == 0
 
 
-def test_the_largest_step_of_a_run_is_one_where_all_are_alike() -> None:
-    even = [np.full((256, 256, 3), 5 * t, np.uint8) for t in range(5)]
-    assert largest_step(even) == 1.0
-    jump = [*even[:3], *(frame + 15 for frame in even[3:])]
-    assert largest_step(jump) == pytest.approx(20 / 8.75)
+def test_steps_of_a_run_are_those_within_the_head() -> None:
+    frames = [np.full((256, 256, 3), value, np.uint8) for value in (10, 5, 15, 15)]
+    for frame, corner in zip(frames, (0, 255, 0, 255), strict=True):
+        frame[:20, :20] = corner
+    np.testing.assert_allclose(steps_of(frames), [5, 10, 0])
+
+
+def test_figures_of_runs_are_means_over_people() -> None:
+    class Runs:
+        def run(self, index: int, steps: int) -> list[np.ndarray | None]:
+            assert steps == STEPS
+            values = np.cumsum([0, *(40 * [1]), *(10 * [3])]) if index else [0, 2, 4, 6]
+            return [None, *(np.full((256, 256, 3), value, np.uint8) for value in values)]
+
+    found = {figure.metric: figure.estimate.value for figure in run_figures(cast(Any, Runs()), 2)}
+    assert found["largest_step_over_mean_step"] == pytest.approx((3 / 1.4 + 1) / 2)
+    assert found["step_95th_percentile_255"] == pytest.approx((3 + 2) / 2)
 
 
 def test_faces_are_reframed_as_the_estimator_wants_them() -> None:

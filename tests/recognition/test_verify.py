@@ -143,7 +143,7 @@ def test_leave_one_out_and_ranks(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert agetrans("verify", "leave-one-out", folder, "--out", out) == 0
     printed = capsys.readouterr().out
     assert "13 pictures of 5 people" in printed
-    assert "1 pictures are in the galleries and no probes" in printed
+    assert "the only picture of its person, so in the galleries and no probe: 1 of 13" in printed
     found = figures(out)
     # Anna at 70 is nearest to bert, and nobody else is wrong: bert is nearest to himself or to her by one grey level.
     first = found["leave-one-out, rank 1", "one view"]

@@ -17,6 +17,7 @@ from agetrans.training import record as recording
 from agetrans.training.distribution import Devices
 from agetrans.training.events import EventWriter
 from agetrans.training.record import NotFinite, Record, duration, restore
+from agetrans.training.settings import STATE
 from tests.models.agetrans_reference import numbers
 from tests.training.toys import Toy, numbers_from
 
@@ -73,7 +74,7 @@ def test_a_kill_in_the_middle_of_a_checkpoint(
             replace = os.replace
 
             def killed(source: Path, target: Path) -> None:
-                if Path(target).name == recording.STATE:
+                if Path(target).name == STATE:
                     raise SystemExit
                 replace(source, target)
 

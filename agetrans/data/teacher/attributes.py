@@ -46,16 +46,13 @@ def measure(picture: np.ndarray, points: np.ndarray, years: float, male: float) 
     eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
     span = float(np.linalg.norm(right_eye - left_eye))
     height = float(np.linalg.norm(mouth - eyes))
-    # Between the inner corners of the eyes: the rim of glasses is the largest step from one row to the next.
-    bridge = _box(grey, eyes, 0.22 * span, 0.35 * span)
-    steps = np.abs(np.diff(bridge.mean(axis=1)))
     eye_contrast = [_box(grey, eye, 0.22 * span, 0.14 * span).std() for eye in (left_eye, right_eye)]
     return np.array(
         [
             child_of(years),
             old_of(years),
             male,
-            np.log(steps.max() + 1.0),
+            bridge_step(grey, left_eye, right_eye),
             (nose[0] - eyes[0]) / span,
             (nose[1] - eyes[1]) / height,
             _box(grey, mouth, 0.5 * span, 0.25 * span).std(),
@@ -63,6 +60,19 @@ def measure(picture: np.ndarray, points: np.ndarray, years: float, male: float) 
             *_colours(picture),
         ]
     )
+
+
+def bridge_step(grey: np.ndarray, left_eye: np.ndarray, right_eye: np.ndarray) -> float:
+    """How strongly a bridge of glasses shows: log of the largest step of brightness from row to row between the eyes.
+
+    Args:
+        grey: `(S, S)` float64, 0 to 255.
+        left_eye: `(2,)` its centre in pixels, of the eye on the left of the picture.
+        right_eye: `(2,)` likewise.
+    """
+    span = float(np.linalg.norm(right_eye - left_eye))
+    bridge = _box(grey, (left_eye + right_eye) / 2, 0.22 * span, 0.35 * span)
+    return float(np.log(np.abs(np.diff(bridge.mean(axis=1))).max() + 1.0))
 
 
 def _colours(picture: np.ndarray) -> np.ndarray:
