@@ -19,7 +19,7 @@ from agetrans.cli.console import (
     run_console,
     shown,
 )
-from agetrans.training.settings import STATE
+from agetrans.training import STATE
 
 if TYPE_CHECKING:
     from agetrans.models.age_estimator import AgeEstimator

@@ -16,7 +16,7 @@ from agetrans.cli.console import (
     height_and_width,
 )
 from agetrans.cli.layouts import FOLDERS, add_layout_flags, layout_of
-from agetrans.training.settings import STATE
+from agetrans.training import STATE
 
 if TYPE_CHECKING:
     from agetrans.data.labelled import Collection

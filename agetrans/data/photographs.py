@@ -30,7 +30,7 @@ def main(flags: argparse.Namespace) -> int:
                 for row in csv.DictReader(file)
                 if row["split"] == flags.split
             ]
-    missing = [name for name in flags.keep if any(not row.get(name) for _, row, _ in rows)]
+    missing = [name for name in flags.keep if any(row.get(name) is None for _, row, _ in rows)]
     if missing:
         raise CommandError(f"--keep: the labels have photographs without {' and without '.join(missing)}.")
     pictures, kept, unused = [], [], []

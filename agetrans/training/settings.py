@@ -11,8 +11,6 @@ from agetrans.data.labelled import DataError
 from agetrans.training.weights import Terms, Weights
 
 PRESETS = Path(__file__).parent / "presets"
-STATE = "state.weights.h5"
-"""File in a run's folder that the run goes on from."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from agetrans.data.tfrecord import read_record, record_places
+from agetrans.training import STATE
 from agetrans.training import record as recording
 from agetrans.training.distribution import Devices
 from agetrans.training.events import EventWriter
 from agetrans.training.record import NotFinite, Record, duration, restore
-from agetrans.training.settings import STATE
 from tests.models.agetrans_reference import numbers
 from tests.training.toys import Toy, numbers_from
 
