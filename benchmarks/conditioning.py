@@ -21,21 +21,24 @@ from keras import ops
 from tqdm import tqdm
 
 from agetrans import losses
+from agetrans.cli.console import CommandError
 from agetrans.data.batches import Families, batches
 from agetrans.data.framed import read_framed
-from agetrans.data.labelled import parse_groups
+from agetrans.data.labelled import DataError, parse_groups
+from agetrans.models.age_estimator import expected_age
 from agetrans.models.agetrans import AgeTrans
 from agetrans.training.reaging import ReAging
 from agetrans.training.ruler import Ruler, load_estimator, reader
 from agetrans.training.settings import load_preset
 from agetrans.training.trainer import to_floats
+from agetrans.variables import named_variables
 from stylegan2_ops import EqualizedConv2D, scaled_leaky_relu
 
 SIZE, WIDTH, BATCH = 64, 16, 8
 HELD_OUT, MEASURED = 40, 40
 """People, and batches of their pairs."""
 GROUPS = parse_groups("10")
-FIGURES = ("colour in the head, of 255", "displacement, of 1000 widths", "age of the input, years")
+FIGURES = ("colour in the head, of 255", "displacement loss, thousandths", "age of the input, years")
 
 
 class Undivided(keras.layers.Layer):
@@ -107,12 +110,22 @@ ROWS = {
 }
 
 
+def fresh(row: type[AgeTrans], seed: int) -> AgeTrans:
+    """A generator whose weights are those of a fresh AgeTrans wherever it has the same layers."""
+    keras.utils.set_random_seed(seed)
+    plain = named_variables(AgeTrans(SIZE, GROUPS.count, WIDTH))
+    generator = row(SIZE, GROUPS.count, WIDTH)
+    for name, variable in named_variables(generator).items():
+        if name in plain and plain[name].shape == variable.shape:
+            variable.assign(plain[name])
+    generator.reset_change()
+    return generator
+
+
 def train(row: type[AgeTrans], stream: Iterator[dict[str, np.ndarray]], steps: int, seed: int) -> ReAging:
     """A trainer after some steps of the preset's supervised losses; its generator is the averaged one."""
     settings, _ = load_preset("families_supervised")
-    keras.utils.set_random_seed(seed)
-    generator = row(SIZE, GROUPS.count, WIDTH)
-    generator.reset_change()
+    generator = fresh(row, seed)
     trainer = ReAging(generator, GROUPS, SIZE, settings.family_terms, ema_half_life=steps / 20)
     trainer.compile(keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps, alpha=0.1))
     bar = tqdm(islice(stream, steps), total=steps, desc=row.__name__)
@@ -123,7 +136,7 @@ def train(row: type[AgeTrans], stream: Iterator[dict[str, np.ndarray]], steps: i
 
 
 def measure(trainer: ReAging, pairs: list[dict[str, np.ndarray]]) -> list[float]:
-    """Mean absolute errors of the generator on pairs, in the order of `FIGURES`."""
+    """Mean errors of the generator on pairs, in the order of `FIGURES`."""
     generator: Any = trainer.generator
     rows = []
     for batch in pairs:
@@ -133,12 +146,11 @@ def measure(trainer: ReAging, pairs: list[dict[str, np.ndarray]]) -> list[float]
         head = ops.image.resize(batch["head"], (SIZE, SIZE), data_format="channels_last")
         colour = ops.mean(ops.abs(generator.compose(source, change) - target), axis=-1, keepdims=True)
         moved = losses.displacement_error(change[..., :2], batch["flow"], batch["flow_weight"])
-        read = ops.sum(ops.softmax(years) * ops.arange(years.shape[-1], dtype="float32"), axis=-1)
         rows.append(
             [
                 127.5 * float(ops.sum(head * colour) / ops.sum(head)),
                 1000 * float(moved),
-                float(ops.mean(ops.abs(read - batch["source_years"]))),
+                float(ops.mean(ops.abs(expected_age(years) - batch["source_years"]))),
             ]
         )
     return np.mean(rows, axis=0).tolist()
@@ -155,9 +167,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=2)
     flags = parser.parse_args()
+    try:
+        table(flags)
+    except (CommandError, DataError) as error:
+        raise SystemExit(str(error)) from None
+
+
+def table(flags: argparse.Namespace) -> None:
+    """Trains and measures every row with every seed."""
     photographs = read_framed(flags.photos, "age")
     pictures, years = photographs["pictures"], photographs["age"]
     families = Families(flags.families, Ruler(reader(load_estimator(flags.critic)), pictures, years, GROUPS))
+    if len(families.people) <= HELD_OUT:
+        raise DataError(f"--families: {flags.families} must hold more than {HELD_OUT} usable people.")
     others = copy(families)
     others.people, families.people = families.people[-HELD_OUT:], families.people[:-HELD_OUT]
     pairs = list(islice(batches(others, pictures, years, GROUPS, BATCH, 1, 0, 0), MEASURED))

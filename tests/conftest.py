@@ -20,6 +20,7 @@ BACKEND_TESTS = (
     "models",
     "training",
     "inference",
+    "age_estimator/test_train.py",
     "recognition/test_parts.py",
     "recognition/test_trainers.py",
     "test_backend.py",

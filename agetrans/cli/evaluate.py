@@ -69,7 +69,7 @@ def add_verb(verbs: Any, name: str) -> None:
         action="append",
         default=[],
         metavar="LABEL",
-        help="also judge by itself who has each value of a label of the .npz, such as gender; may be repeated",
+        help="also judge by itself who has each value of a label that the .npz was made to keep; may be repeated",
     )
     parser.add_argument(
         "--runs",

@@ -258,11 +258,25 @@ def _borders(field: np.ndarray, margins: dict[str, int]) -> tuple[tuple[int, int
     return (top, bottom, left, right), field[top : side - bottom, left : side - right]
 
 
-def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Generator) -> dict[str, np.ndarray]:
-    """One training pair of a person; an eighth of the time both are the same frame: no change.
+def paired_frames(years: np.ndarray, glasses: np.ndarray, random: np.random.Generator) -> tuple[int, int]:
+    """Numbers of a source and a target; an eighth of the time both are the same frame: no change.
 
-    Targets at the ends of life are drawn twice as often as others, and none that puts glasses on or takes them off. A
-    third of the pairs are tight crops.
+    Targets at the ends of life are drawn twice as often as others, and none that puts glasses on or takes them off.
+
+    Args:
+        years: Ages `(F,)` of a person's frames, at least three.
+        glasses: Which frames show glasses, `(F,)`.
+        random: Chooses.
+    """
+    alike = (glasses[:, None] == glasses) & ~np.eye(len(years), dtype=bool)
+    source = int(random.choice(np.flatnonzero(alike.any(axis=1))))
+    shares = np.where((years < ENDS[0]) | (years > ENDS[1]), 2.0, 1.0) * alike[source]
+    unchanged = random.random() < 1 / 8
+    return source, source if unchanged else int(random.choice(len(years), p=shares / shares.sum()))
+
+
+def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """One training pair of a person, see `paired_frames`; a third of the pairs are tight crops.
 
     Args:
         shard: Arrays of `Families`.
@@ -275,11 +289,7 @@ def family_pair(shard: dict[str, np.ndarray], row: int, random: np.random.Genera
         `ReAging`.
     """
     years = shard["years"][row]
-    frames = len(years)
-    source = int(random.integers(frames))
-    shares = np.where((years < ENDS[0]) | (years > ENDS[1]), 2.0, 1.0)
-    shares = shares * (shard["glasses"][row] == shard["glasses"][row][source])
-    target = source if random.random() < 1 / 8 else int(random.choice(frames, p=shares / shares.sum()))
+    source, target = paired_frames(years, shard["glasses"][row], random)
     matrix = jitter(random)
     pictures, landmarks, heads = (shard[name][row] for name in ("pictures", "landmarks", "heads"))
     before, after = as_photographed([move(pictures[k], matrix) for k in (source, target)], random)

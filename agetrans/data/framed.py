@@ -46,10 +46,10 @@ def read_framed(path: Path, *labels: str) -> dict[str, np.ndarray]:
 
     Args:
         path: The file.
-        labels: Arrays that are wanted beside the pictures: `age` in years, `male` 0 or 1, or what was kept as text.
+        labels: Arrays that are wanted beside the pictures: `age` in years, `male` 0 or 1.
 
     Returns:
-        `pictures` `(N, 256, 256, 3)` uint8, and of each label `(N,)`, float32 where it is no text.
+        `pictures` `(N, 256, 256, 3)` uint8, and of each label `(N,)` float32.
 
     Raises:
         DataError: It is no such file, or lacks a label.
@@ -66,8 +66,21 @@ def read_framed(path: Path, *labels: str) -> dict[str, np.ndarray]:
         raise DataError(f"{path} must hold pictures (N, {SIZE}, {SIZE}, 3) of uint8.")
     if any(photographs[name].shape != (len(pictures),) for name in labels):
         raise DataError(f"{path} must hold as many labels as pictures.")
-    return {"pictures": pictures} | {name: _label(photographs[name]) for name in labels}
+    try:
+        return {"pictures": pictures} | {name: photographs[name].astype(np.float32) for name in labels}
+    except ValueError as error:
+        raise DataError(f"{path} must hold numbers for {' and '.join(labels)} ({error}).") from None
 
 
-def _label(values: np.ndarray) -> np.ndarray:
-    return values if values.dtype.kind == "U" else values.astype(np.float32)
+def read_text_label(path: Path, label: str) -> np.ndarray:
+    """What `python -m agetrans.data.photographs --keep LABEL` took along, `(N,)` text, "" where nothing is labelled.
+
+    Raises:
+        DataError: The file has no such label.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        if label not in file.files or file[label].dtype.kind != "U" or len(file[label]) != len(file["age"]):
+            raise DataError(
+                f"{path} has no label {label}: python -m agetrans.data.photographs --keep {label} takes it along."
+            )
+        return file[label]

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from agetrans.cli.console import DONE, CommandError, SentenceParser, run_console, shown
 
+TAKEN = ("pictures", "age", "male", "file", "path", "allow_pickle")
+"""Names that the file, or what writes it, uses itself."""
+
 
 def main(flags: argparse.Namespace) -> int:
     """Writes the file that the flags ask for; returns the exit status."""
@@ -33,6 +36,10 @@ def main(flags: argparse.Namespace) -> int:
     missing = [name for name in flags.keep if any(row.get(name) is None for _, row, _ in rows)]
     if missing:
         raise CommandError(f"--keep: the labels have photographs without {' and without '.join(missing)}.")
+    try:
+        years = {path: min(float(row["age"]), 100.0) for path, row, _ in rows}
+    except ValueError as error:
+        raise CommandError(f"The ages of --labels must be numbers ({error}).") from None
     pictures, kept, unused = [], [], []
     for path, row, pad in tqdm(rows, unit="photograph"):
         try:
@@ -43,15 +50,15 @@ def main(flags: argparse.Namespace) -> int:
             unused.append(str(path))
             continue
         pictures.append(crop)
-        kept.append(row)
+        kept.append((path, row))
     if not pictures:
         raise CommandError(f"No face of a photograph with the split {flags.split!r} could be framed.")
     save_npz(
         Path(flags.out),
         pictures=np.stack(pictures),
-        age=np.array([min(float(row["age"]), 100.0) for row in kept], np.float32),
-        male=np.array([row["gender"] == "m" for row in kept], np.float32),
-        **{name: np.array([row[name] for row in kept]) for name in flags.keep},
+        age=np.array([years[path] for path, _ in kept], np.float32),
+        male=np.array([row["gender"] == "m" for _, row in kept], np.float32),
+        **{name: np.array([row[name] for _, row in kept]) for name in flags.keep},
     )
     print(
         f"Wrote {len(pictures)} photographs to {shown(Path(flags.out))}; {len(unused)} could not be used:",
@@ -101,6 +108,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
         given = getattr(flags, name)
         if given and len(given) != len(flags.labels):
             parser.error(f"--{name} is needed once for each --labels: {len(given)} for {len(flags.labels)}")
+    for name in flags.keep:
+        if name in TAKEN:
+            parser.error(f"--keep {name}: a column of this name cannot be kept")
     for path in (*flags.labels, *flags.pictures):
         if not Path(path).exists():
             parser.error(f"there is no {path}")

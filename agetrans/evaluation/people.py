@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from agetrans.data.framed import read_framed
+from agetrans.data.framed import read_framed, read_text_label
 from agetrans.data.labelled import DataError
 from agetrans.evaluation.errors import EvaluationError
 from agetrans.evaluation.readings import SIZE
@@ -102,7 +102,7 @@ def read_sources(
         path: A folder, or a `.npz` from `agetrans.data.photographs`.
         years: First and last age in years that is taken from such a file; a folder is taken whole.
         people: The first so many; None for all.
-        labels: Names of arrays of such a file that are wanted beside the pictures.
+        labels: Names of text labels of such a file that are wanted beside the pictures.
 
     Raises:
         EvaluationError: there are none, or no such labels.
@@ -111,11 +111,14 @@ def read_sources(
         if labels:
             raise EvaluationError(f"{path} is a folder of photographs, which have no label {labels[0]}.")
         return _photographs(path, people)
-    pictures, ages, *values = _labelled(path, *labels)
+    pictures, ages = _labelled(path)
     chosen = np.flatnonzero((ages >= years[0]) & (ages < years[1] + 1))[:people]
     if not len(chosen):
         raise EvaluationError(f"{path} has no photograph of ages {years[0]} to {years[1]}.")
-    of_chosen = {label: array[chosen] for label, array in zip(labels, values, strict=True)}
+    try:
+        of_chosen = {label: read_text_label(path, label)[chosen] for label in labels}
+    except DataError as error:
+        raise EvaluationError(str(error)) from None
     return Sources(tuple(f"{i:04d}" for i in chosen), pictures[chosen], labels=of_chosen)
 
 
@@ -150,16 +153,14 @@ def group_folders(path: Path, age_groups: AgeGroups) -> list[tuple[int, Path]]:
     return [(k, path / name) for k, name in enumerate(age_groups.names) if (path / name).is_dir()]
 
 
-def _labelled(path: Path, *labels: str) -> list[np.ndarray]:
-    """Pictures, ages and further labels of a file of framed photographs."""
+def _labelled(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.exists():
         raise EvaluationError(f"There is no {path}.")
     try:
-        photographs = read_framed(path, "age", *labels)
+        photographs = read_framed(path, "age")
     except DataError as error:
         raise EvaluationError(str(error)) from None
-    ages = photographs["age"].astype(np.float64)
-    return [photographs["pictures"], ages, *(photographs[label] for label in labels)]
+    return photographs["pictures"], photographs["age"].astype(np.float64)
 
 
 def _photographs(folder: Path, people: int | None) -> Sources:

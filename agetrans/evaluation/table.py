@@ -59,14 +59,16 @@ def table(figures: Sequence[Figure]) -> str:
 
 def _rows_of_people(parts: Sequence[Figure]) -> list[str]:
     """Judged ages, and same person in %, through the groups: two rows for the people with each value of a label."""
-    lines = []
+    groups = dict.fromkeys(str(figure.group) for figure in parts)
+    lines = ["by label".ljust(36) + "".join(f"{group:>7}" for group in groups)] if parts else []
     for people in dict.fromkeys(figure.people for figure in parts):
         for metric, heading, factor, decimals in COLUMNS:
             row = [part.estimate for part in parts if (part.people, part.metric) == (people, metric)]
             if row:
                 cells = (number(estimate.value * factor, decimals) for estimate in row)
+                count = max(estimate.count for estimate in row)
                 lines.append(
-                    f"{people} ({row[0].count}), {heading}: " + "".join(f"{cell:>6}" for cell in cells)
+                    f"{people} ({count}), {heading}:".ljust(36) + "".join(f"{cell:>7}" for cell in cells)
                 )
     return lines
 

@@ -46,6 +46,8 @@ WEIGHTS, SETTINGS = "estimator.safetensors", "settings.json"
 class EstimatorTraining(Trainer):
     """Trains an `AgeEstimator`: cross-entropy over years, the expected age's error, and gender.
 
+    Losses and the logged errors are those without `LOG_PRIOR`, as the photographs are; what is kept reads with it.
+
     A batch is a dict of `faces` `(B, 128, 128, 3)` uint8, `age` `(B,)` float32 in years and `male` `(B,)` float32.
 
     Args:
@@ -76,7 +78,7 @@ class EstimatorTraining(Trainer):
         def objective() -> tuple[Any, tuple[Any, Any]]:
             outputs = self.generator.read(x, training=True)
             # What is trained without the prior ends up with it (logit adjustment, Menon et al., 2021).
-            logits = outputs["logits"] - LOG_PRIOR
+            logits = outputs["logits"] - ops.convert_to_tensor(LOG_PRIOR)
             error = ops.mean(ops.abs(expected_age(logits) - batch["age"]))
             gender = ops.mean(ops.binary_crossentropy(batch["male"], outputs["male"][:, 0], from_logits=True))
             years = ops.mean(age_cross_entropy(logits, batch["age"]))

@@ -29,6 +29,7 @@ from agetrans.data.batches import (
     move,
     move_grid,
     move_points,
+    paired_frames,
     tight_crop,
     wears_glasses,
 )
@@ -276,18 +277,45 @@ def test_no_pair_puts_glasses_on_or_takes_them_off() -> None:
     pairs = [family_pair(shard, 0, np.random.default_rng(seed)) for seed in range(40)]
     asked = {(float(pair["source_years"]), float(pair["years"])) for pair in pairs}
     assert all(wearers[source] == wearers[target] for source, target in asked)
-    assert {(28.0, 65.0), (65.0, 28.0), (12.0, 12.0)} <= asked
+    # The only frame with other glasses than all others is no source: it could not change.
+    assert {(28.0, 65.0), (65.0, 28.0)} <= asked
+    assert {source for source, _ in asked} == {28.0, 65.0}
 
 
-def test_glasses_are_seen_by_their_bridge() -> None:
+def test_frames_are_paired_as_stated() -> None:
+    years, glasses = np.array([5.0, 20.0, 30.0, 40.0, 60.0]), np.array([0, 0, 1, 0, 1], bool)
+    random = np.random.default_rng(0)
+    pairs = np.array([paired_frames(years, glasses, random) for _ in range(8000)])
+    source, target = pairs.T
+    assert (source == target).mean() == pytest.approx(1 / 8, abs=0.012)
+    assert np.unique(source).tolist() == [0, 1, 2, 3, 4]
+    from_40 = target[(source == 3) & (target != 3)]
+    # To 5, an end of life, twice as often as to 20; never to a frame with glasses.
+    assert (from_40 == 0).mean() == pytest.approx(2 / 3, abs=0.04)
+    assert set(from_40) == {0, 1}
+
+
+@pytest.mark.parametrize(("step", "worn"), [(0, False), (11, False), (14, True), (100, True)])
+def test_glasses_are_seen_by_the_step_of_their_bridge(step: int, worn: bool) -> None:
+    # exp(2.6) - 1 is 12.5 levels of grey.
+    assert wears_glasses(bridged(step), landmarks()) == worn
+
+
+def bridged(step: int) -> np.ndarray:
+    """A grey face with a darker bar from eye to eye."""
     face = np.full((256, 256, 3), 170, np.uint8)
-    worn = face.copy()
-    worn[106:112, 70:186] = 30
-    assert not wears_glasses(face, landmarks())
-    assert wears_glasses(worn, landmarks())
-    # A shadow that deepens slowly is no rim.
-    shaded = np.clip(face - np.linspace(0, 100, 256)[:, None, None], 0, 255).astype(np.uint8)
-    assert not wears_glasses(shaded, landmarks())
+    face[106:112, 70:186] -= np.uint8(step)
+    return face
+
+
+def test_families_know_which_frames_show_glasses(tmp_path: Path) -> None:
+    shard = person(0)
+    shard["pictures"] = np.stack([bridged(step) for step in (0, 100, 0)])[None]
+    shard["landmarks"] = np.tile(landmarks(), (1, FRAMES, 1, 1))
+    names = ("pictures", "heads", "landmarks", "intended")
+    np.savez(tmp_path / "000000.npz", **{name: shard[name] for name in names})
+    ((held, row),) = Families(tmp_path, lambda pictures: np.array([30.0, 10.0, 70.0])).people
+    np.testing.assert_array_equal(held["glasses"][row], [False, True, False])
 
 
 def test_behind_a_head_lies_what_is_around_and_its_neck() -> None:

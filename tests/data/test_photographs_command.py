@@ -11,7 +11,7 @@ import pytest
 
 from agetrans.cli.console import CommandError
 from agetrans.data import photographs
-from agetrans.data.framed import read_framed
+from agetrans.data.framed import read_framed, read_text_label
 
 COLUMNS = ("file", "split", "age", "gender", "race")
 ROWS = (
@@ -51,9 +51,11 @@ def write(labels: Path, *flags: str) -> Path:
 
 
 def test_faces_of_a_split_are_framed_and_labelled(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    read = read_framed(write(labels, "--keep", "race"), "age", "male", "race")
+    path = write(labels, "--keep", "race")
+    read = read_framed(path, "age", "male")
     assert read["pictures"].shape == (1, 256, 256, 3)
-    assert (read["age"].item(), read["male"].item(), read["race"].item()) == (35.0, 0.0, "white")
+    assert (read["age"].item(), read["male"].item()) == (35.0, 0.0)
+    assert read_text_label(path, "race").tolist() == ["white"]
     said = capsys.readouterr().out
     assert "Wrote 1 photographs" in said
     assert "2 could not be used" in said
@@ -69,5 +71,10 @@ def test_ages_end_at_a_hundred(labels: Path) -> None:
 def test_refusals(labels: Path) -> None:
     with pytest.raises(CommandError, match="photographs without size"):
         write(labels, "--keep", "race", "--keep", "size")
+    with pytest.raises(SystemExit, match="2"):
+        write(labels, "--keep", "age")
     with pytest.raises(CommandError, match="No face of a photograph with the split 'none'"):
         write(labels, "--split", "none")
+    labels.write_text(labels.read_text().replace("wall.png,train,20", "wall.png,train,young"))
+    with pytest.raises(CommandError, match=r"ages of --labels must be numbers .*'young'"):
+        write(labels)
