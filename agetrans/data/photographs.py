@@ -37,11 +37,11 @@ def main(flags: argparse.Namespace) -> int:
     if missing:
         raise CommandError(f"--keep: the labels have photographs without {' and without '.join(missing)}.")
     try:
-        years = {path: min(float(row["age"]), 100.0) for path, row, _ in rows}
+        years = [min(float(row["age"]), 100.0) for _, row, _ in rows]
     except ValueError as error:
         raise CommandError(f"The ages of --labels must be numbers ({error}).") from None
-    pictures, kept, unused = [], [], []
-    for path, row, pad in tqdm(rows, unit="photograph"):
+    pictures, ages, kept, unused = [], [], [], []
+    for (path, row, pad), age in zip(tqdm(rows, unit="photograph"), years, strict=True):
         try:
             crop = frame(read_picture(path), pad)
         except PictureError:
@@ -50,15 +50,16 @@ def main(flags: argparse.Namespace) -> int:
             unused.append(str(path))
             continue
         pictures.append(crop)
-        kept.append((path, row))
+        ages.append(age)
+        kept.append(row)
     if not pictures:
         raise CommandError(f"No face of a photograph with the split {flags.split!r} could be framed.")
     save_npz(
         Path(flags.out),
         pictures=np.stack(pictures),
-        age=np.array([years[path] for path, _ in kept], np.float32),
-        male=np.array([row["gender"] == "m" for _, row in kept], np.float32),
-        **{name: np.array([row[name] for _, row in kept]) for name in flags.keep},
+        age=np.array(ages, np.float32),
+        male=np.array([row["gender"] == "m" for row in kept], np.float32),
+        **{name: np.array([row[name] for row in kept]) for name in flags.keep},
     )
     print(
         f"Wrote {len(pictures)} photographs to {shown(Path(flags.out))}; {len(unused)} could not be used:",

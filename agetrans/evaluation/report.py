@@ -90,11 +90,11 @@ def _rows(rows: Iterable[tuple[str, str]]) -> str:
     return f'<table class="facts">{cells}</table>'
 
 
-def _estimates(figures: Sequence[Figure], judge: str | None = None) -> dict:
+def _estimates(figures: Sequence[Figure], judge: str | None = None, people: str | None = None) -> dict:
     return {
         (figure.metric, figure.group): figure
         for figure in reversed(figures)  # the first judge of a metric wins
-        if judge is None or figure.judge == judge
+        if figure.people == people and (judge is None or figure.judge == judge)
     }
 
 
@@ -156,7 +156,7 @@ def _further_judges(method: Judged, groups: Sequence[str]) -> str:
 def _by_label(method: Judged, groups: Sequence[str]) -> str:
     rows = []
     for people in dict.fromkeys(figure.people for figure in method.figures if figure.people):
-        found = _estimates([figure for figure in method.figures if figure.people == people])
+        found = _estimates(method.figures, people=people)
         for metric, heading, factor, decimals in COLUMNS:
             if (metric, groups[0]) in found:
                 cells = "".join(_cell(found.get((metric, group)), factor, decimals) for group in groups)
